@@ -1,14 +1,14 @@
 """Everything a user can be told went wrong.
 
-MergeError                 base of all; caught once by the command line and once by the screens
-├── RecipeError            the recipe itself: unknown method or parameter, value out of bounds, bad YAML
-├── SourceError            a model that cannot be found, opened or trusted
-├── AlignmentError         experts that do not fit the base or each other
-├── FeedError              a method needs something that is not there (a base, calibration data, finite numbers)
-├── TaskError              a score that cannot be computed
-├── OutputError            a target that cannot be written, or that exists already
-├── JobError               a background job that is unknown, foreign, or died
-└── Cancelled              somebody asked to stop; nothing is wrong
+MergeError             base of all; caught once by the command line, once by the screens
+├── RecipeError        the recipe: unknown method or parameter, value out of bounds, bad YAML
+├── SourceError        a model that cannot be found, opened or trusted
+├── AlignmentError     experts that do not fit the base or each other
+├── FeedError          a method needs what is not there: a base, data, finite numbers
+├── TaskError          a score that cannot be computed
+├── OutputError        a target that cannot be written, or that exists already
+├── JobError           a background job that is unknown, foreign, or died
+└── Cancelled          somebody asked to stop; nothing is wrong
 """
 
 import difflib

@@ -1,0 +1,137 @@
+"""Recipes as YAML text: a strict reader and one canonical way to write."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from merger.errors import RecipeError
+from merger.recipe import Recipe
+from merger.recipe_schema import kind_of, plain_recipe
+
+MAX_BYTES = 1_000_000
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 scalars only: `no` is a name, 1e-5 is a number; no tags, anchors or double keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise RecipeError("A recipe must not use YAML anchors or aliases.", "Write it out.")
+        if getattr(event, "tag", None):
+            raise RecipeError(
+                f"A recipe must not use YAML tags, got {str(event.tag)[:80]!r}.",
+                "Remove the tag; plain text, numbers and lists are enough.",
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: list[Any] = []
+        for key, _ in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise RecipeError(
+                    f"{key.value!r} stands twice (line {line}).", "Keep one of them."
+                )
+            seen.append(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|false)$", "tf"),
+    ("null", r"^(?:~|null|)$", ["~", "n", ""]),
+    ("int", r"^[-+]?[0-9]+$", "-+0123456789"),
+    (
+        "float",
+        r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.inf$|^\.nan$",
+        "-+0123456789.",
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a recipe file, refusing what cannot be one."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RecipeError(
+                f"{path.name} is {path.stat().st_size:,} bytes; a recipe has at most {MAX_BYTES:,}.",
+                "Give the recipe file, not a model.",
+            )
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RecipeError(f"There is no recipe file {str(path)!r}.", "Check the path.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{str(path)!r} cannot be read: {error}.", "Check the file.") from None
+
+
+def parse_yaml(text: str) -> dict[str, Any]:
+    """Return the mapping that a recipe's YAML text holds.
+
+    Raises:
+        RecipeError: too long, not YAML, tags, anchors, double keys, or not a mapping.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise RecipeError(f"A recipe has at most {MAX_BYTES:,} bytes.", "Shorten it.")
+    try:
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506  (_Loader is a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise RecipeError(f"Not valid YAML: {where}{error.problem}.", "Fix that line.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise RecipeError(f"Not valid YAML: {type(error).__name__}.", "Simplify it.") from None
+    if not isinstance(data, dict):
+        raise RecipeError(
+            f"A recipe must be a mapping such as 'method: ties', got {kind_of(data)}.",
+            "Start with 'method:' and 'experts:'.",
+        )
+    return data
+
+
+def dump_yaml(recipe: Recipe) -> str:
+    """Return the canonical YAML text of a recipe: settings on one line each."""
+    lines = []
+    for key, value in plain_recipe(recipe).items():
+        if key in ("experts", "rules", "before", "after") and value:
+            lines.append(f"{key}:")
+            lines += [f"- {_flow(item)}" for item in value]
+        elif key == "params":
+            lines.append("params:")
+            lines += [f"  {k}: {_flow(v)}" for k, v in value.items()]
+        else:
+            lines.append(f"{key}: {_flow(value)}")
+    return "\n".join(lines) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads back unchanged."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_float(dumper: Any, value: float) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(value))
+
+
+def _represent_text(dumper: Any, value: str) -> Any:
+    # The dumper thinks in YAML 1.1; asking our own resolver keeps `1e5` a text when it is one.
+    plain = _Loader("").resolve(yaml.ScalarNode, value, (True, False))
+    style = None if plain == "tag:yaml.org,2002:str" else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(float, _represent_float)
+_Dumper.add_representer(str, _represent_text)
+
+
+def _flow(value: Any) -> str:
+    text = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**9,
+        allow_unicode=True,
+    )  # fmt: skip
+    return text.removesuffix("...\n").strip()
