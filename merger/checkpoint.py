@@ -1,0 +1,206 @@
+"""Read the tensors of a model piece by piece, without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from merger.content import ID_BYTES, content_id
+from merger.errors import SourceError
+from merger.header import TensorInfo
+from merger.layout import model_config, read_layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# safetensors' words on the left, torch's names on the right.
+TORCH_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16",
+        "U32": "uint32", "I32": "int32", "U64": "uint64", "I64": "int64", "F16": "float16",
+        "BF16": "bfloat16", "F32": "float32", "F64": "float64", "C64": "complex64",
+    }
+)  # fmt: skip
+# A private mapping is writable memory to torch and yet never reaches the file; without a reserve
+# the kernel does not count it, so that a file larger than memory can be mapped (Linux only).
+MAP_FLAGS = mmap.MAP_PRIVATE | (0x4000 if os.uname().sysname == "Linux" else 0)
+
+
+class Checkpoint(Protocol):
+    """One model: named tensors that are read lazily, and the folder that its other files lie in.
+
+    Args:
+        label: How to call it in messages.
+        tensors: Name, dtype and shape of each tensor, by its name on disk, sorted.
+        folder: Where config and tokenizer files lie, if anywhere.
+    """
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def tensors(self) -> Mapping[str, TensorInfo]: ...
+
+    @property
+    def folder(self) -> Path | None: ...
+
+    def config(self) -> dict[str, Any] | None:
+        """Return what config.json says, or None where there is none."""
+        ...
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """Return entries start to stop of a tensor, flat, in the dtype it is stored in."""
+        ...
+
+    def content_id(self) -> str:
+        """Return an id that changes when the weights change."""
+        ...
+
+    def check_unchanged(self) -> None:
+        """Raise SourceError if the weights are not those that were opened."""
+        ...
+
+
+class FileCheckpoint:
+    """A model on disk: a folder with one or more safetensors files, or one such file."""
+
+    def __init__(self, path: Path, label: str | None = None) -> None:
+        layout = read_layout(path)
+        self.folder: Path | None = path if path.is_dir() else path.parent
+        self.label = label or path.resolve().name
+        self.tensors: Mapping[str, TensorInfo] = MappingProxyType(
+            {key: place.info for key, place in layout.places.items()}
+        )
+        self._places = layout.places
+        self._files = {header.path: (header.size, header.mtime_ns) for header in layout.files}
+        self._maps: dict[Path, mmap.mmap] = {}
+        self._lock = Lock()
+
+    def config(self) -> dict[str, Any] | None:
+        """Return what config.json says, or None where there is none."""
+        return None if self.folder is None else model_config(self.folder)
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """Return entries start to stop of a tensor, flat, in the dtype it is stored in."""
+        import torch  # noqa: PLC0415  headers are read by commands that start without torch
+
+        place = self._places[key]
+        dtype = getattr(torch, TORCH_NAMES[place.info.dtype])
+        stop = place.info.numel if stop is None else min(stop, place.info.numel)
+        if stop <= start:
+            return torch.empty(0, dtype=dtype)
+        # A mapped file that has shrunk would end the whole process at the first touch.
+        self._check_file(place.path)
+        data = self._map(place.path)
+        at = place.start + start * dtype.itemsize
+        if at % dtype.itemsize:
+            aligned = bytearray(data[at : at + (stop - start) * dtype.itemsize])
+            return torch.frombuffer(aligned, dtype=dtype)
+        return torch.frombuffer(data, dtype=dtype, count=stop - start, offset=at)
+
+    def content_id(self) -> str:
+        """Return an id that changes when the weights change."""
+        return content_id(self._files)
+
+    def check_unchanged(self) -> None:
+        """Raise SourceError if a weight file is not the one that was opened."""
+        for path in self._files:
+            self._check_file(path)
+
+    def _check_file(self, path: Path) -> None:
+        try:
+            stat = path.stat()
+            now = (stat.st_size, stat.st_mtime_ns)
+        except OSError:
+            now = None
+        if now != self._files[path]:
+            raise SourceError(
+                f"{path} changed while it was being read.",
+                "Start again when nothing writes to it any more.",
+            )
+
+    def _map(self, path: Path) -> mmap.mmap:
+        with self._lock:
+            if path not in self._maps:
+                self._maps[path] = _open_map(path)
+            return self._maps[path]
+
+
+def _open_map(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(
+                file.fileno(), 0, flags=MAP_FLAGS, prot=mmap.PROT_READ | mmap.PROT_WRITE
+            )
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            f"{path} cannot be mapped: {error}.",
+            "Is it still there, and are you allowed to read it?",
+        ) from error
+
+
+class MemoryCheckpoint:
+    """A model that is already in memory: its tensors by name."""
+
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        label: str = "tensors in memory",
+        *,
+        folder: Path | None = None,
+        config: Mapping[str, Any] | None = None,
+        content_id: str | None = None,
+    ) -> None:
+        words = {name: word for word, name in TORCH_NAMES.items()}
+        self.label = label
+        self.folder = folder
+        self._config = config
+        self._content_id = content_id
+        self._flat: dict[str, Tensor] = {}
+        infos: dict[str, TensorInfo] = {}
+        for key in sorted(tensors):
+            tensor = tensors[key].detach()
+            dtype = words.get(str(tensor.dtype).removeprefix("torch."))
+            if dtype is None:
+                raise SourceError(
+                    f"{label}: {key} has the dtype {tensor.dtype}, which cannot be stored.",
+                    "Convert it to a plain floating-point dtype.",
+                )
+            infos[key] = TensorInfo(key, dtype, tuple(tensor.shape))
+            self._flat[key] = tensor.contiguous().reshape(-1)
+        self.tensors: Mapping[str, TensorInfo] = MappingProxyType(infos)
+
+    def config(self) -> dict[str, Any] | None:
+        """Return what config.json says, or None where there is none."""
+        if self._config is not None:
+            return dict(self._config)
+        return None if self.folder is None else model_config(self.folder)
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """Return entries start to stop of a tensor, flat, in the dtype it is stored in."""
+        return self._flat[key][start:stop]
+
+    def content_id(self) -> str:
+        """Return an id that changes when the weights change."""
+        if self._content_id is None:
+            self._content_id = _digest_tensors(self.tensors.values(), self._flat)
+        return self._content_id
+
+    def check_unchanged(self) -> None:
+        """Do nothing: memory is changed by its owner only."""
+
+
+def _digest_tensors(infos: Iterable[TensorInfo], flat: Mapping[str, Tensor]) -> str:
+    import torch  # noqa: PLC0415  headers are read by commands that start without torch
+
+    total = hashlib.blake2b(digest_size=ID_BYTES)
+    for info in infos:
+        total.update(repr(tuple(info)).encode("utf-8", "surrogatepass"))
+        total.update(flat[info.key].cpu().view(torch.uint8).numpy().data)
+    return total.hexdigest()

@@ -1,0 +1,174 @@
+"""Find which files of a model folder hold its weights, and refuse those that may not be opened."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from merger.errors import SourceError
+from merger.header import QUANTISED, FileHeader, Place, read_header, shown
+
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+MAX_JSON_BYTES = 50_000_000
+
+
+class Layout(NamedTuple):
+    """The weight files of one model and where each tensor lies in them, sorted by name."""
+
+    files: tuple[FileHeader, ...]
+    places: Mapping[str, Place]
+
+
+def read_layout(path: Path) -> Layout:
+    """Read the headers of a model folder, or of one safetensors file.
+
+    Raises:
+        SourceError: There are no weights to open here, or they are not to be trusted.
+    """
+    if path.is_dir():
+        layout = _read_folder(path)
+    elif path.suffix.lower() in PICKLES:
+        raise _pickled(path, [path.name])
+    elif path.is_file():
+        header = read_header(path)
+        layout = Layout((header,), _sorted(header.places))
+    else:
+        raise SourceError(
+            f"{path} does not exist.", "Give the folder of a model: config.json and *.safetensors."
+        )
+    _refuse_quantised(path, layout.places, model_config(path if path.is_dir() else path.parent))
+    return layout
+
+
+def model_config(folder: Path) -> dict[str, Any] | None:
+    """Return config.json of a model folder, or None where there is none."""
+    path = folder / "config.json"
+    return read_json(path) if path.is_file() else None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a small JSON file that must hold an object."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise SourceError(f"{path} is larger than {MAX_JSON_BYTES} bytes.", "Is it damaged?")
+        table = json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise SourceError(
+            f"{path} is not valid JSON: {shown(error)}.", "Restore the file from its source."
+        ) from error
+    if not isinstance(table, dict):
+        raise SourceError(f"{path} must hold a JSON object.", "Restore the file from its source.")
+    return table
+
+
+def _sorted(places: Mapping[str, Place]) -> Mapping[str, Place]:
+    return MappingProxyType({key: places[key] for key in sorted(places)})
+
+
+def _read_folder(folder: Path) -> Layout:
+    if (folder / SINGLE).is_file():
+        header = read_header(folder / SINGLE)
+        return Layout((header,), _sorted(header.places))
+    indexes = sorted(path.name for path in folder.glob("*.safetensors.index.json"))
+    if INDEX in indexes:
+        return _read_shards(folder, INDEX)
+    if len(indexes) == 1:
+        return _read_shards(folder, indexes[0])
+    return _read_only_file(folder)
+
+
+def _read_only_file(folder: Path) -> Layout:
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    found = [name for name in names if name.endswith(".safetensors")]
+    if (folder / "adapter_config.json").is_file() and found in ([], ["adapter_model.safetensors"]):
+        raise SourceError(
+            f"{folder} holds an adapter (LoRA), not a whole model.",
+            "Merge it into its base first: PeftModel.merge_and_unload(), then save_pretrained.",
+        )
+    if len(found) == 1:
+        header = read_header(folder / found[0])
+        return Layout((header,), _sorted(header.places))
+    if found:
+        shards = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+        raise SourceError(
+            f"{folder} has {len(found)} safetensors files ({shards}) and no {INDEX}.",
+            "Restore the index, or give the one file to read.",
+        )
+    pickles = [name for name in names if name.lower().endswith(PICKLES) and "training" not in name]
+    if pickles:
+        raise _pickled(folder, pickles)
+    raise SourceError(
+        f"{folder} holds no safetensors file.",
+        "Give the folder of a model: config.json and *.safetensors.",
+    )
+
+
+def _read_shards(folder: Path, index: str) -> Layout:
+    weight_map = read_json(folder / index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise SourceError(f"{folder / index} has no weight_map.", "Restore it from its source.")
+    for key, name in weight_map.items():
+        _check_shard_name(folder / index, key, name)
+    headers = {name: read_header(folder / name) for name in sorted(set(weight_map.values()))}
+    for key, name in weight_map.items():
+        if key not in headers[name].places:
+            raise SourceError(
+                f"{folder / index} says that {shown(key)} is in {name}, and it is not.",
+                "Index and shards do not belong together: download both again.",
+            )
+    for name, header in headers.items():
+        for key in header.places:
+            if key not in weight_map:
+                raise SourceError(
+                    f"{folder / name} holds {shown(key)}, which {index} does not list.",
+                    "Index and shards do not belong together: download both again.",
+                )
+    places = {key: headers[name].places[key] for key, name in weight_map.items()}
+    return Layout(tuple(headers.values()), _sorted(places))
+
+
+def _check_shard_name(index: Path, key: str, name: object) -> None:
+    if isinstance(name, str) and name.lower().endswith(PICKLES):
+        raise _pickled(index.parent, [name])
+    plain = isinstance(name, str) and name.endswith(".safetensors") and name.isprintable()
+    if not plain or "/" in name or "\\" in name or ":" in name or name.startswith("."):
+        raise SourceError(
+            f"{index}: the shard of {shown(key)} must be the plain name of a safetensors file "
+            f"beside it, got {shown(name)}.",
+            "Do not use this checkpoint unless you trust where it comes from.",
+        )
+
+
+def _pickled(path: Path, names: list[str]) -> SourceError:
+    listed = ", ".join(shown(name) for name in names[:3]) + (", …" if len(names) > 3 else "")
+    return SourceError(
+        f"{path} holds pickled weights ({listed}), and opening a pickle runs code from it.",
+        'If you trust it, convert it once: python -c "from transformers import AutoModel as M; '
+        "M.from_pretrained('DIR').save_pretrained('NEW')\" writes safetensors.",
+    )
+
+
+def _refuse_quantised(
+    path: Path, places: Mapping[str, Place], config: dict[str, Any] | None
+) -> None:
+    hint = "Merge the checkpoint it was quantised from, and quantise the result."
+    settings = (config or {}).get("quantization_config")
+    if settings:
+        method = settings.get("quant_method") if isinstance(settings, dict) else settings
+        raise SourceError(
+            f"{path} is quantised (quantization_config: {shown(method)}): its stored numbers are "
+            "codes and cannot be averaged.",
+            hint,
+        )
+    for key, place in places.items():
+        if place.info.dtype in QUANTISED:
+            raise SourceError(
+                f"{path} is quantised: {shown(key)} is {place.info.dtype}, and only "
+                "F16, BF16, F32 and F64 can be merged.",
+                hint,
+            )
