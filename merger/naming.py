@@ -1,0 +1,139 @@
+"""Names on disk and parameters in memory: which tensor of a checkpoint is which parameter.
+
+transformers renames tensors while it loads them (8 of a ViT's 40 names stay), and the
+rules change between its versions. So nothing here knows a rule: a probe checkpoint in which
+every single number is different goes through transformers' own loading, and each parameter
+then says where its numbers came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel
+
+from merger.errors import TaskError
+
+# Bit patterns of the positive, finite, normal float32 numbers: each is used once in the probe.
+FIRST_BITS, LAST_BITS = 0x00800000, 0x7F7FFFFF
+NOT_LIVE = "live scoring is not supported for this architecture"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModule:
+    """A transformers model whose parameters are known by their names on disk.
+
+    Args:
+        module: The model, in float32, its numbers still to be loaded.
+        by_key: For each name on disk, the parameters (or buffers) it fills.
+        label: The architecture, for messages.
+    """
+
+    module: PreTrainedModel
+    by_key: Mapping[str, tuple[Tensor, ...]]
+    label: str
+
+
+def quiet_transformers() -> None:
+    """Keep transformers from printing loading reports and progress bars."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def build_module(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> NamedModule:
+    """Build the model of a config.json and find the parameters of every name on disk.
+
+    Args:
+        config: The parsed config.json.
+        shapes: Shape of each floating-point tensor, by its name on disk.
+    Raises:
+        TaskError: an architecture that transformers lacks, or that fuses tensors on loading.
+    """
+    quiet_transformers()
+    kind, settings = _model_class(config)
+    label = kind.__name__ if kind is not AutoModel else str(config.get("model_type"))
+    probe, starts = _probe(shapes, label)
+    if hasattr(settings, "use_cache"):
+        settings.use_cache = False
+    try:
+        module = kind.from_pretrained(None, config=settings, state_dict=probe, dtype=torch.float32)
+    except (RuntimeError, ValueError, KeyError, AttributeError, ImportError) as error:
+        first = str(error).strip().splitlines()[:1]
+        raise TaskError(
+            f"{label}: {NOT_LIVE}, transformers could not build it ({''.join(first)}).",
+            "Everything but scores works.",
+        ) from error
+    module.eval().requires_grad_(False)
+    return NamedModule(module, _match(module, starts, shapes, label), label)
+
+
+def _model_class(config: Mapping[str, Any]) -> tuple[Any, Any]:
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
+        raise TaskError(
+            f"config.json: model_type must be one that transformers knows, got {model_type!r}.",
+            "Code that comes with a model is never run; everything but scores works.",
+        )
+    settings = CONFIG_MAPPING[model_type].from_dict(dict(config))
+    named = config.get("architectures") or [None]
+    found = getattr(transformers, named[0], None) if isinstance(named[0], str) else None
+    if isinstance(found, type) and issubclass(found, PreTrainedModel):
+        return found, settings
+    return AutoModel, settings
+
+
+def _probe(
+    shapes: Mapping[str, tuple[int, ...]], label: str
+) -> tuple[dict[str, Tensor], dict[int, str]]:
+    """Return tensors in which no number occurs twice, and where each one's numbers start."""
+    total = sum(prod(shape) for shape in shapes.values())
+    if total > LAST_BITS - FIRST_BITS:
+        raise TaskError(
+            f"{label}: models up to {LAST_BITS - FIRST_BITS:,} parameters can be scored in "
+            f"memory, this one has {total:,}.",
+            "Score the saved merge with another tool.",
+        )
+    probe, starts, start = {}, {}, FIRST_BITS
+    for key, shape in shapes.items():
+        stop = start + prod(shape)
+        bits = torch.arange(start, stop, dtype=torch.int32)
+        probe[key] = bits.view(torch.float32).reshape(shape)
+        starts[start] = key
+        start = stop
+    return probe, starts
+
+
+def _match(
+    module: nn.Module,
+    starts: Mapping[int, str],
+    shapes: Mapping[str, tuple[int, ...]],
+    label: str,
+) -> dict[str, tuple[Tensor, ...]]:
+    found: dict[str, list[Tensor]] = {}
+    for name, tensor in _stored(module):
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        bits = tensor.detach().contiguous().view(torch.int32).flatten()
+        first = int(bits[0])
+        key = starts.get(first)
+        whole = torch.arange(first, first + bits.numel(), dtype=torch.int32)
+        if key is None or tuple(tensor.shape) != shapes[key] or not torch.equal(bits, whole):
+            raise TaskError(
+                f"{label}: {NOT_LIVE}, {name} is no plain copy of one tensor on disk.",
+                "Everything but scores works.",
+            )
+        found.setdefault(key, []).append(tensor)
+    return {key: tuple(tensors) for key, tensors in found.items()}
+
+
+def _stored(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """Return what a checkpoint fills: parameters (tied ones once) and persistent buffers."""
+    persistent = set(module.state_dict())
+    buffers = [(name, b) for name, b in module.named_buffers() if name in persistent]
+    return [*module.named_parameters(), *buffers]
