@@ -1,0 +1,133 @@
+"""Where models come from: one scheme a file, `zoo:NAME`, `file:DIR`, `hub:org/name` and so on.
+
+A scheme is a module in this folder with a function `open_here(rest, opening) -> Checkpoint`;
+the part of the source before the colon is the name of the module.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+from merger.checkpoint import Checkpoint
+from merger.errors import SourceError, did_you_mean
+from merger.header import shown
+from merger.sources._folders import ModelFolder, list_models
+from merger.sources._visitor import SourceRules, resolve_visitor_source
+
+__all__ = [
+    "SCHEMES",
+    "ModelFolder",
+    "Opening",
+    "SourceRules",
+    "list_models",
+    "open_source",
+    "resolve_visitor_source",
+    "split_source",
+]
+
+SCHEMES = tuple(sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_")))
+# Deep enough for any honest nesting; a recipe that names itself must end in words, not a crash.
+MAX_NESTING = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a source is to be opened.
+
+    Args:
+        step: Which training step of it; None is its final checkpoint.
+        base_dir: Folder that relative paths start from; None is the current one.
+        roots: What a visitor may open; None where the command line asks.
+        nesting: How many recipes this one is inside of.
+    """
+
+    step: int | None = None
+    base_dir: Path | None = None
+    roots: SourceRules | None = None
+    nesting: int = 0
+
+    def path(self, text: str) -> Path:
+        """Return the path that a text means here."""
+        path = Path(text).expanduser()
+        return path if self.base_dir is None else self.base_dir / path
+
+    def refuse_step(self, source: str) -> None:
+        """Raise when a step was asked of a source that has only one checkpoint."""
+        if self.step is not None:
+            raise SourceError(
+                f"{shown(source)} holds one checkpoint, so step {self.step} picks nothing.",
+                "Leave the step out, or name the folder of that checkpoint.",
+            )
+
+
+def open_source(
+    source: str,
+    step: int | None = None,
+    *,
+    base_dir: Path | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
+    nesting: int = 0,
+) -> Checkpoint:
+    """Open a model by its source; only headers are read.
+
+    Args:
+        source: Such as `zoo:mnist@400`, `file:models/a`, a plain path, `hub:org/name@rev`.
+        step: Which training step of it; None is its final checkpoint.
+        base_dir: Folder that relative paths start from; None is the current one.
+        roots: What a visitor may open; None opens everything the process may read.
+        nesting: How many recipes this source is inside of.
+
+    Raises:
+        SourceError: The model cannot be found, opened or trusted.
+    """
+    if nesting > MAX_NESTING:
+        raise SourceError(
+            f"Recipes are nested more than {MAX_NESTING} deep at {shown(source)}.",
+            "Does a recipe contain itself? Merge the inner ones first.",
+        )
+    rules = SourceRules.of(roots)
+    if rules is not None:
+        source = resolve_visitor_source(source, rules)
+    scheme, rest = split_source(source)
+    opening = Opening(step, base_dir, rules, nesting)
+    if scheme == "zoo":
+        rest, opening = _take_step(source, rest, opening)
+    return import_module(f"{__name__}.{scheme}").open_here(rest, opening)
+
+
+def split_source(source: str) -> tuple[str, str]:
+    """Return the scheme of a source and what follows it; a plain path is a `file`."""
+    if not source.strip() or not source.isprintable():
+        raise SourceError(
+            f"A source must be a printable text, got {ascii(source)[:120]}.",
+            "Use zoo:NAME, file:DIR or hub:org/name.",
+        )
+    scheme, colon, rest = source.partition(":")
+    if colon and scheme in SCHEMES:
+        return scheme, rest
+    # A single letter before the colon is a Windows drive.
+    if colon and re.fullmatch(r"[A-Za-z][A-Za-z0-9+-]+", scheme) and not Path(source).exists():
+        raise SourceError(
+            f"{shown(source)} has the unknown scheme {scheme!r}.", did_you_mean(scheme, SCHEMES)
+        )
+    return "file", source
+
+
+def _take_step(source: str, rest: str, opening: Opening) -> tuple[str, Opening]:
+    name, at, text = rest.partition("@")
+    if not at:
+        return rest, opening
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise SourceError(
+            f"{shown(source)}: the step after @ must be a whole number.",
+            "Example: zoo:mnist@400.",
+        )
+    if opening.step not in (None, int(text)):
+        raise SourceError(
+            f"{shown(source)} names step {int(text)}, and step {opening.step} is asked for.",
+            "Give the step once.",
+        )
+    return name, replace(opening, step=int(text))

@@ -1,0 +1,117 @@
+"""List the models of a folder, and find the one that the others were fine-tuned from."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from merger.errors import SourceError
+from merger.layout import model_config, read_json
+
+MAX_FRONT_MATTER = 65_536
+
+
+class ModelFolder(NamedTuple):
+    """One model of a models folder.
+
+    Args:
+        name: Name of its folder.
+        source: How a recipe names it.
+        path: Where it is.
+        architecture: What its config calls the model, or "" where it does not say.
+        is_base: Whether it is the one that the others were fine-tuned from.
+    """
+
+    name: str
+    source: str
+    path: Path
+    architecture: str
+    is_base: bool
+
+
+def list_models(folder: Path) -> tuple[ModelFolder, ...]:
+    """Return each subfolder with a config.json, by name, the base marked where it is known."""
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder.", "Give a folder that holds model folders.")
+    paths = sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and (path / "config.json").is_file()
+    )
+    configs = {path.name: _config(path) for path in paths}
+    base = _base(
+        [path.name for path in paths], {p.name: _named(p, configs[p.name]) for p in paths}
+    )
+    return tuple(
+        ModelFolder(
+            path.name,
+            f"file:{path.name}",
+            path,
+            _architecture(configs[path.name]),
+            path.name == base,
+        )
+        for path in paths
+    )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    # One damaged model must not hide the others; opening it says what is wrong.
+    try:
+        return model_config(folder) or {}
+    except SourceError:
+        return {}
+
+
+def _architecture(config: dict[str, Any]) -> str:
+    names = config.get("architectures")
+    if isinstance(names, list) and names and isinstance(names[0], str):
+        return names[0]
+    kind = config.get("model_type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _base(names: list[str], named: dict[str, list[str]]) -> str | None:
+    votes: Counter[str] = Counter()
+    for name, claims in named.items():
+        # The last part: a hub id, a path on another machine and a plain name all end in it.
+        last = {claim.replace("\\", "/").rstrip("/").rpartition("/")[2] for claim in claims}
+        votes.update(sorted((last & set(names)) - {name}))
+    if votes:
+        most = max(votes.values())
+        winners = [name for name in names if votes[name] == most]
+        return winners[0] if len(winners) == 1 else None
+    return "base" if "base" in names else None
+
+
+def _named(folder: Path, config: dict[str, Any]) -> list[str]:
+    """Return every name under which a model says what it was fine-tuned from."""
+    tables = [config, _front_matter(folder / "README.md")]
+    if (folder / "adapter_config.json").is_file():
+        tables.append(read_json(folder / "adapter_config.json"))
+    found: list[str] = []
+    for table in tables:
+        for key in ("base_model", "base_model_name_or_path", "_name_or_path"):
+            value = table.get(key)
+            listed = value if isinstance(value, list) else [value]
+            found += [text for text in listed if isinstance(text, str) and text]
+    return found
+
+
+def _front_matter(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_FRONT_MATTER).decode("utf-8", "replace")
+    except OSError:
+        return {}
+    if not text.startswith("---\n"):
+        return {}
+    block, end, _ = text[4:].partition("\n---")
+    # A billion laughs need an anchor; model cards have none.
+    if not end or "&" in block and "*" in block:
+        return {}
+    try:
+        table = yaml.safe_load(block)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return {}
+    return table if isinstance(table, dict) else {}

@@ -1,0 +1,28 @@
+"""`recipe:PATH`: the model that another recipe describes, merged in memory."""
+
+from merger.checkpoint import Checkpoint, MemoryCheckpoint
+from merger.errors import SourceError
+from merger.header import shown
+from merger.recipe import Recipe
+from merger.sources import Opening
+
+
+def open_here(rest: str, opening: Opening) -> Checkpoint:
+    """Merge another recipe and hand its result on as a model."""
+    # The engine opens sources, so it can only be imported once this is asked for.
+    from merger.engine import merge_in_memory  # noqa: PLC0415
+
+    opening.refuse_step(f"recipe:{rest}")
+    path = opening.path(rest)
+    if not path.is_file():
+        raise SourceError(f"{shown(str(path))} does not exist.", "Give the YAML file of a recipe.")
+    recipe = Recipe.load(path)
+    merged = merge_in_memory(
+        recipe, base_dir=opening.base_dir, roots=opening.roots, nesting=opening.nesting + 1
+    )
+    return MemoryCheckpoint(
+        merged.tensors,
+        f"recipe {path.name}",
+        folder=merged.folder,
+        content_id=merged.digest,
+    )
