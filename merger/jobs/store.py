@@ -1,0 +1,244 @@
+"""Jobs as rows of the workspace, and which running program each of them belongs to."""
+
+import json
+import secrets
+import sqlite3
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from merger.errors import JobError
+from merger.jobs.job import Job, JobState
+from merger.progress import Progress
+from merger.workspace import Workspace
+
+SELECT = """SELECT *, (SELECT count(*) FROM jobs AS other WHERE other.runner = jobs.runner
+    AND other.number < jobs.number AND other.state IN ('WAITING', 'RUNNING')) AS ahead FROM jobs"""
+
+INTERRUPTED = {
+    "type": "JobError",
+    "message": "The program stopped while this job was running.",
+    "hint": "Start it again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one owner may ask for; None lifts a limit."""
+
+    waiting: int | None = 4
+    disk_bytes: int | None = 20 * 2**30
+    payload_bytes: int = 2**20
+
+
+class JobStore:
+    """The rows of one runner's jobs; every change is one transaction."""
+
+    def __init__(self, workspace: Workspace, runner: str) -> None:
+        self.workspace = workspace
+        self.runner = runner
+
+    def insert(self, kind: str, payload: str, owner: str, title: str, limits: Limits) -> str:
+        """Add a waiting job and return its id, unless the owner has too much already."""
+        job_id = secrets.token_urlsafe(16)
+        with self.workspace.transaction() as db:
+            waiting, used = db.execute(
+                "SELECT count(*) FILTER (WHERE state = 'WAITING'), coalesce(sum(bytes), 0) "
+                "FROM jobs WHERE owner = ?",
+                (owner,),
+            ).fetchone()
+            _check_limits(waiting, used, limits)
+            db.execute(
+                "INSERT INTO jobs (id, owner, kind, title, payload, state, runner, created) "
+                "VALUES (?, ?, ?, ?, ?, 'WAITING', ?, ?)",
+                (job_id, owner, kind, title, payload, self.runner, time.time()),
+            )
+        return job_id
+
+    def get(self, job_id: str, owner: str | None = None) -> Job:
+        """Return a job; one that is somebody else's is as unknown as one that never was."""
+        found = self.workspace.rows(f"{SELECT} WHERE id = ?", (str(job_id),))
+        if not found or (owner is not None and found[0]["owner"] != owner):
+            raise JobError("There is no such job.", "It may have been removed; start a new one.")
+        return _job(found[0])
+
+    def list(self, owner: str) -> list[Job]:
+        """Return one owner's jobs, newest first."""
+        query = f"{SELECT} WHERE owner = ? ORDER BY number DESC"
+        return [_job(row) for row in self.workspace.rows(query, (owner,))]
+
+    def ask_to_stop(self, job_id: str) -> None:
+        """Cancel a waiting job now, and a running one as soon as its runner looks."""
+        with self.workspace.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'CANCELLED', finished = ? "
+                "WHERE id = ? AND state = 'WAITING'",
+                (time.time(), job_id),
+            )
+            db.execute("UPDATE jobs SET stop = 1 WHERE id = ? AND state = 'RUNNING'", (job_id,))
+
+    def is_asked_to_stop(self, job_id: str) -> bool:
+        """Tell whether somebody cancelled this running job."""
+        found = self.workspace.rows("SELECT stop FROM jobs WHERE id = ?", (job_id,))
+        return not found or bool(found[0]["stop"])
+
+    def take_next(self) -> tuple[Job, dict[str, Any]] | None:
+        """Mark this runner's oldest waiting job as running and return it with its payload."""
+        with self.workspace.transaction() as db:
+            row = db.execute(
+                "SELECT id, payload FROM jobs WHERE runner = ? AND state = 'WAITING' "
+                "ORDER BY number LIMIT 1",
+                (self.runner,),
+            ).fetchone()
+            if row is None:
+                return None
+            now = time.time()
+            db.execute(
+                "UPDATE jobs SET state = 'RUNNING', started = ?, phase_started = ? WHERE id = ?",
+                (now, now, row["id"]),
+            )
+        return self.get(row["id"]), json.loads(row["payload"])
+
+    def progress(self, job_id: str, progress: Progress, phase_started: float) -> None:
+        """Write how far a running job is."""
+        with self.workspace.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET done = ?, total = ?, unit = ?, note = ?, phase_started = ? "
+                "WHERE id = ? AND state = 'RUNNING'",
+                (
+                    progress.done,
+                    progress.total,
+                    progress.unit,
+                    progress.note,
+                    phase_started,
+                    job_id,
+                ),
+            )
+
+    def finish(
+        self,
+        job_id: str,
+        state: JobState,
+        *,
+        result: dict[str, Any] | None = None,
+        error: dict[str, str] | None = None,
+        size: int = 0,
+    ) -> None:
+        """Write how a job ended."""
+        with self.workspace.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, result = ?, error = ?, bytes = ?, finished = ? "
+                "WHERE id = ?",
+                (
+                    state.value,
+                    None if result is None else json.dumps(result),
+                    None if error is None else json.dumps(error),
+                    size,
+                    time.time(),
+                    job_id,
+                ),
+            )
+
+    def delete(self, job_id: str) -> None:
+        """Forget a finished job and what it wrote."""
+        self.workspace.remove_output(job_id)
+        with self.workspace.transaction() as db:
+            db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+
+    def inherit(self) -> None:
+        """Take over from runners that are gone: running jobs are lost, waiting ones go on."""
+        found = self.workspace.rows(
+            "SELECT DISTINCT runner FROM jobs WHERE state IN ('WAITING', 'RUNNING')"
+        )
+        gone = [row["runner"] for row in found if row["runner"] != self.runner]
+        for runner in gone:
+            if RunnerLock.is_alive(self.workspace, runner):
+                continue
+            query = "SELECT id FROM jobs WHERE runner = ? AND state = 'RUNNING'"
+            for row in self.workspace.rows(query, (runner,)):
+                self.workspace.remove_output(row["id"])
+                self.finish(row["id"], JobState.INTERRUPTED, error=INTERRUPTED)
+            with self.workspace.transaction() as db:
+                db.execute(
+                    "UPDATE jobs SET runner = ? WHERE runner = ? AND state = 'WAITING'",
+                    (self.runner, runner),
+                )
+
+
+class RunnerLock:
+    """Shows other programs on the same workspace that this runner is alive.
+
+    The lock is an open transaction on a file of its own: the system lets go of it when the
+    process dies, however it dies, and SQLite's locks work on every platform.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.name = secrets.token_hex(8)
+        self._path = self._file(workspace, self.name)
+        self._path.parent.mkdir(exist_ok=True)
+        self._hold = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        self._hold.execute("BEGIN EXCLUSIVE")
+
+    def release(self) -> None:
+        """Let the next program know that this runner is gone."""
+        self._hold.close()
+        self._path.unlink(missing_ok=True)
+
+    @classmethod
+    def is_alive(cls, workspace: Workspace, runner: str) -> bool:
+        """Tell whether a runner with this name still holds its lock."""
+        path = cls._file(workspace, runner)
+        if not path.exists():
+            return False
+        probe = sqlite3.connect(path, isolation_level=None, timeout=0)
+        try:
+            probe.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            return True
+        finally:
+            probe.close()
+        with suppress(OSError):
+            path.unlink()
+        return False
+
+    @staticmethod
+    def _file(workspace: Workspace, runner: str) -> Path:
+        return workspace.folder / "runners" / f"{runner}.lock"
+
+
+def _check_limits(waiting: int, used: int, limits: Limits) -> None:
+    if limits.waiting is not None and waiting >= limits.waiting:
+        raise JobError(
+            f"Jobs waiting: you may have at most {limits.waiting}, and have {waiting}.",
+            "Wait for one to finish, or cancel one.",
+        )
+    if limits.disk_bytes is not None and used >= limits.disk_bytes:
+        raise JobError(
+            f"Your outputs: they may take {limits.disk_bytes:,} bytes, and take {used:,} already.",
+            "Delete one that you no longer need.",
+        )
+
+
+def _job(row: sqlite3.Row) -> Job:
+    end = row["finished"] or time.time()
+    note, ahead = row["note"], row["ahead"]
+    if row["state"] == JobState.WAITING and ahead:
+        note = "1 job is ahead" if ahead == 1 else f"{ahead} jobs are ahead"
+    return Job(
+        id=row["id"],
+        title=row["title"],
+        state=JobState(row["state"]),
+        done=row["done"],
+        total=row["total"],
+        unit=row["unit"],
+        note=note,
+        seconds=max(end - row["started"], 0.0) if row["started"] else 0.0,
+        error=json.loads(row["error"]) if row["error"] else None,
+        result=json.loads(row["result"]) if row["result"] else None,
+        kind=row["kind"],
+        owner=row["owner"],
+        created=row["created"],
+        phase_seconds=max(end - row["phase_started"], 0.0) if row["phase_started"] else 0.0,
+    )
