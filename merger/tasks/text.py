@@ -1,0 +1,234 @@
+"""Bits per byte on a text file: how well a causal language model predicts it.
+
+The file is cut into windows of equal length in tokens that don't overlap; a last, shorter one is
+dropped. Even windows are validation, odd ones test. The first token of a window is context only:
+it is not predicted, and its bytes are not counted. No special token is added.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from merger.errors import TaskError
+from merger.naming import quiet_transformers
+from merger.runner import Runner
+from merger.tasks.base import Metric, Outcomes, Pause, check_split
+
+WINDOW = 128
+MAX_WINDOWS = 256
+MAX_BYTES = 8_000_000
+# Logits of a chunk take at most 128 MiB, however large the vocabulary.
+MAX_LOGITS = 2**25
+MAX_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of tokens, shape (n, length), and the bytes that each has to predict."""
+
+    tokens: np.ndarray
+    bytes: np.ndarray
+
+
+@dataclass(frozen=True)
+class TextTask:
+    """Bits per byte on one text file.
+
+    Args:
+        path: The file, UTF-8.
+        model_folder: Folder of the base, for its tokenizer and the length of its context.
+    """
+
+    path: Path
+    model_folder: Path
+
+    metric: Metric = "bits_per_byte"
+    higher_is_better: bool = False
+    expert: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The task's name: `text:` and the file's name without its ending."""
+        return f"text:{self.path.stem}"
+
+    @property
+    def title(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    @cached_property
+    def splits(self) -> Mapping[str, int]:
+        """Number of windows by split."""
+        return {split: len(self.windows(split).bytes) for split in ("validation", "test")}
+
+    @cached_property
+    def content(self) -> str:
+        """Digest of the text, so that a cached score never outlives a changed file."""
+        return hashlib.blake2b(_read(self.path).encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _all(self) -> Windows:
+        text = _read(self.path)
+        tokenizer = _tokenizer(self.model_folder)
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        length = _window_length(self.model_folder)
+        windows = cut_windows(encoded["input_ids"], encoded["offset_mapping"], text, length)
+        if len(windows.bytes) < 2:
+            raise TaskError(
+                f"{self.path.name}: must fill 2 windows of {length} tokens, "
+                f"got {len(encoded['input_ids'])} tokens.",
+                "Use a longer text.",
+            )
+        return windows
+
+    def windows(self, split: str) -> Windows:
+        """Return the windows of a split: even ones are validation, odd ones test."""
+        check_split(split)
+        first = 0 if split == "validation" else 1
+        return Windows(self._all.tokens[first::2], self._all.bytes[first::2])
+
+    def strata(self, split: str) -> np.ndarray:
+        """Return which of eight parts of the file each window lies in."""
+        n = len(self.windows(split).bytes)
+        return np.arange(n) * 8 // n
+
+    def predict(
+        self,
+        runner: Runner,
+        split: str,
+        *,
+        index: np.ndarray | None = None,
+        pause: Pause | None = None,
+    ) -> Outcomes:
+        """Count the bits that the model needs for the windows of a split, or those of `index`."""
+        windows = self.windows(split)
+        chosen = np.arange(len(windows.bytes)) if index is None else index
+        bits = window_bits(runner, windows.tokens[chosen], pause)
+        return Outcomes(bits, windows.bytes[chosen].astype(np.float64), chosen)
+
+
+def window_bits(runner: Runner, tokens: np.ndarray, pause: Pause | None = None) -> np.ndarray:
+    """Return the bits each window (n, length) costs after its first token, in float64."""
+    _check_causal(runner)
+    vocabulary = int(runner.module.get_output_embeddings().weight.shape[0])
+    if tokens.size and int(tokens.max()) >= vocabulary:
+        raise TaskError(
+            f"{runner.label}: the tokenizer gives token {int(tokens.max())}, "
+            f"the model knows {vocabulary}.",
+            "Is the tokenizer in the base's folder the right one?",
+        )
+    chunk = max(1, min(MAX_CHUNK, MAX_LOGITS // max(1, vocabulary * tokens.shape[1])))
+    parts = [np.empty(0)]
+    with torch.inference_mode():
+        for start in range(0, len(tokens), chunk):
+            if pause is not None:
+                pause(start)
+            ids = torch.from_numpy(tokens[start : start + chunk])
+            logits = runner.module(input_ids=ids).logits[:, :-1].float()  # (n, length - 1, words)
+            nats = torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+            )
+            parts.append(nats.view(len(ids), -1).double().sum(1).numpy() / math.log(2))
+    return np.concatenate(parts)
+
+
+def cut_windows(
+    ids: Sequence[int], offsets: Sequence[tuple[int, int]], text: str, length: int
+) -> Windows:
+    """Cut tokens into windows, at most 256, spread evenly over the text.
+
+    Args:
+        ids: The tokens of the text.
+        offsets: Where each token starts and ends in the text, in characters.
+        text: The text.
+        length: Tokens per window.
+    """
+    count = len(ids) // length
+    tokens = np.asarray(ids[: count * length], np.int64).reshape(count, length)
+    ends = np.asarray([end for _, end in offsets[: count * length]], np.int64)
+    ends = ends.reshape(count, length)
+    if count > MAX_WINDOWS:
+        kept = np.arange(MAX_WINDOWS) * count // MAX_WINDOWS
+        tokens, ends = tokens[kept], ends[kept]
+    # Bytes before each character, so that a window's bytes are one subtraction.
+    before = np.zeros(len(text) + 1, np.int64)
+    before[1:] = np.cumsum([len(letter.encode("utf-8")) for letter in text])
+    return Windows(tokens, before[ends[:, -1]] - before[ends[:, 0]])
+
+
+def find_text_tasks(folder: Path, model_folder: Path) -> tuple[TextTask, ...]:
+    """Return a task for each `*.txt` file that lies in a models folder, sorted by name."""
+    files = sorted(p for p in folder.glob("*.txt") if p.is_file())
+    return tuple(TextTask(path, model_folder) for path in files)
+
+
+def is_causal(config: Mapping[str, Any] | None) -> bool:
+    """Say whether a config.json describes a causal language model."""
+    names = (config or {}).get("architectures") or []
+    return any(isinstance(n, str) and n.endswith(("ForCausalLM", "LMHeadModel")) for n in names)
+
+
+def _check_causal(runner: Runner) -> None:
+    if not is_causal(runner.module.config.to_dict() | {"architectures": [runner.label]}):
+        raise TaskError(
+            f"{runner.label}: bits per byte need a causal language model.",
+            "Choose a model whose config.json names a …ForCausalLM architecture.",
+        )
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise TaskError(
+            f"{path.name}: must be a text file that can be read ({error.strerror}).",
+            "Give the path of an existing file after `text:`.",
+        ) from error
+    try:
+        # A cut at the limit may go through a character; only that one may be dropped.
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        return decoder.decode(data[:MAX_BYTES], final=len(data) <= MAX_BYTES)
+    except UnicodeDecodeError as error:
+        raise TaskError(
+            f"{path.name}: must be UTF-8, byte {error.start} is not.", "Convert the file."
+        ) from error
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer  # noqa: PLC0415  (most tasks need no tokenizer)
+
+    quiet_transformers()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise TaskError(
+            f"{folder.name}: must hold a tokenizer that transformers can read.",
+            "Copy the tokenizer files of the base into its folder.",
+        ) from error
+    if not tokenizer.is_fast:
+        raise TaskError(
+            f"{folder.name}: its tokenizer must tell where each token lies in the text.",
+            "Save it as tokenizer.json (a fast tokenizer).",
+        )
+    return tokenizer
+
+
+def _window_length(folder: Path) -> int:
+    from merger.layout import model_config  # noqa: PLC0415  (keeps the task usable without it)
+
+    config = model_config(folder) or {}
+    known: Iterable[Any] = (config.get("max_position_embeddings"), config.get("n_positions"))
+    return min([WINDOW, *(n for n in known if isinstance(n, int) and n > 1)])
