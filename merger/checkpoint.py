@@ -1,7 +1,5 @@
 """Read the tensors of a model piece by piece, without loading it."""
 
-from __future__ import annotations
-
 import hashlib
 import mmap
 import os
@@ -9,15 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from merger.content import ID_BYTES, content_id
 from merger.errors import SourceError
 from merger.header import TensorInfo
 from merger.layout import model_config, read_layout
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from merger.lazy import Tensor, torch
 
 # safetensors' words on the left, torch's names on the right.
 TORCH_NAMES: Mapping[str, str] = MappingProxyType(
@@ -88,8 +84,6 @@ class FileCheckpoint:
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
         """Return entries start to stop of a tensor, flat, in the dtype it is stored in."""
-        import torch  # noqa: PLC0415  headers are read by commands that start without torch
-
         place = self._places[key]
         dtype = getattr(torch, TORCH_NAMES[place.info.dtype])
         stop = place.info.numel if stop is None else min(stop, place.info.numel)
@@ -197,8 +191,6 @@ class MemoryCheckpoint:
 
 
 def _digest_tensors(infos: Iterable[TensorInfo], flat: Mapping[str, Tensor]) -> str:
-    import torch  # noqa: PLC0415  headers are read by commands that start without torch
-
     total = hashlib.blake2b(digest_size=ID_BYTES)
     for info in infos:
         total.update(repr(tuple(info)).encode("utf-8", "surrogatepass"))
