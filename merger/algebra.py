@@ -1,0 +1,154 @@
+"""Shared verbs over stacked task vectors, shape (n, *piece).
+
+Sums over experts are added expert by expert, and no operation here fuses a multiplication into an
+addition: both would let the bits of a result depend on how the work is cut into blocks.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from merger.errors import MergeError
+from merger.lazy import Tensor, torch
+
+# Long sums are taken over pieces of this length, whatever the blocks and threads.
+CHUNK = 32768
+TINY = 1e-30
+
+
+def total(stack: Tensor) -> Tensor:
+    """Add up the experts, one after the other."""
+    result = stack[0].clone()
+    for row in stack[1:]:
+        result += row
+    return result
+
+
+def mean(stack: Tensor) -> Tensor:
+    """Average the experts."""
+    return total(stack) / stack.shape[0]
+
+
+def weighted_total(stack: Tensor, coefficients: Sequence[float]) -> Tensor:
+    """Add up the experts, each multiplied by its coefficient."""
+    result = stack[0] * coefficients[0]
+    for row, coefficient in zip(stack[1:], coefficients[1:], strict=True):
+        result += row * coefficient
+    return result
+
+
+def divisor(coefficients: Sequence[float]) -> float:
+    """Return the sum of the coefficients, which must not be 0.
+
+    Raises:
+        MergeError: the coefficients add up to 0.
+    """
+    result = sum(coefficients)
+    if abs(result) < 1e-8:
+        raise MergeError(
+            "The coefficients must not add up to 0 when they are normalised, "
+            f"got {', '.join(f'{c:g}' for c in coefficients)}.",
+            "Change one of them, or switch normalize off.",
+        )
+    return result
+
+
+def keep(tau: Tensor, cut: Tensor) -> Tensor:
+    """Set what did not survive the cut to 0."""
+    return torch.where(cut, tau, 0.0)
+
+
+def drop(tau: Tensor, draws: Tensor, density: float | Tensor, rescale: str) -> Tensor:
+    """Keep each entry with probability `density` and make up for the lost ones.
+
+    Args:
+        tau: Task vectors.
+        draws: Uniform random numbers of the same shape.
+        density: Share kept, 0 to 1; a tensor that broadcasts when experts differ.
+        rescale: "inverse" divides by the density, "l1" restores each expert's sum of magnitudes,
+            "none" leaves it.
+    """
+    kept = torch.where(draws < density, tau, 0.0)
+    if rescale == "inverse":
+        # At density 0 nothing is kept, and 0 / tiny stays 0.
+        floor = density.clamp(min=TINY) if hasattr(density, "clamp") else max(density, TINY)
+        return kept / floor
+    if rescale == "l1":
+        for row, whole in zip(kept, tau, strict=True):
+            left = l1(row)
+            if left > 0.0:
+                row *= l1(whole) / left
+    return kept
+
+
+def votes(kept: Tensor, elect: str = "sum") -> Tensor:
+    """Return the sum whose sign is elected: of values ("sum") or of signs ("count")."""
+    return total(kept) if elect == "sum" else total(kept.sign())
+
+
+def elect_sign(
+    kept: Tensor, elect: str = "sum", tie: str = "majority", majority: Callable[[], Any] = float
+) -> Tensor:
+    """Return the elected sign of each entry: -1, 0 or 1.
+
+    Args:
+        kept: Task vectors after trimming.
+        elect: "sum" weighs votes by magnitude, "count" does not.
+        tie: What an entry gets where the votes cancel: "majority" the sign that most entries of
+            the scope elect, "plus" 1, "drop" 0.
+        majority: Called for that sign, and only where votes do cancel.
+    """
+    sign = votes(kept, elect).sign_()
+    if tie == "plus":
+        return torch.where(sign == 0.0, 1.0, sign)
+    if tie == "majority" and _has_tie(kept, sign):
+        return torch.where(sign == 0.0, majority(), sign)
+    return sign
+
+
+def _has_tie(kept: Tensor, sign: Tensor) -> bool:
+    open_ = sign == 0.0
+    return any(bool((open_ & (row != 0.0)).any()) for row in kept)
+
+
+def combine_agreeing(
+    kept: Tensor, sign: Tensor, how: str = "mean", coefficients: Sequence[float] = ()
+) -> Tensor:
+    """Combine, entry by entry, the values that have the elected sign; zeros never agree.
+
+    Args:
+        kept: Task vectors after trimming.
+        sign: The elected sign of each entry.
+        how: "mean", "sum", "max" (the largest magnitude), or "weighted": the sum divided by the
+            coefficients of those that agree.
+        coefficients: One per expert, for "weighted".
+    """
+    result = torch.zeros_like(sign)
+    count = torch.zeros_like(sign)
+    for i, row in enumerate(kept):
+        agreeing = (row * sign).clamp_(min=0.0)
+        if how == "max":
+            torch.maximum(result, agreeing, out=result)
+            continue
+        result += agreeing
+        if how != "sum":
+            share = coefficients[i] if how == "weighted" else 1.0
+            count += (agreeing > 0.0) * share
+    if how in ("mean", "weighted"):
+        result /= torch.where(count == 0.0, 1.0, count)
+    return result.mul_(sign)
+
+
+def l1(values: Tensor) -> float:
+    """Return the sum of magnitudes in float64, added over pieces of fixed length."""
+    flat = values.detach().reshape(-1).cpu().numpy()
+    return sum_chunks(flat, lambda chunk: float(np.add.reduce(np.abs(chunk).astype(np.float64))))
+
+
+def sum_chunks(flat: np.ndarray, measure: Callable[[np.ndarray], float]) -> float:
+    """Add up a measure over pieces of fixed length, in order."""
+    result = 0.0
+    for start in range(0, flat.shape[-1], CHUNK):
+        result += measure(flat[..., start : start + CHUNK])
+    return result

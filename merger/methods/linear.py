@@ -1,0 +1,26 @@
+"""Linear: a weighted mean of the experts' weights."""
+
+from merger.algebra import divisor, weighted_total
+from merger.spec import Coefficients, Weight, Weights, merge_method
+
+
+@merge_method(
+    "Linear",
+    family="averaging",
+    paper="arXiv:2203.05482",
+    laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+)
+def linear(theta: Weights, weights: Coefficients, *, normalize: bool = True) -> Weight:
+    """Average the experts' weights, each counting as much as its coefficient says.
+
+    θ* = Σ wₜ θₜ / Σ wₜ
+
+    Args:
+        theta: The experts' weights.
+        weights: One coefficient per expert; negative ones are valid.
+        normalize: Divide by the sum of the coefficients, so that they act as shares.
+    Raises: an error when the coefficients add up to 0 and are to be normalised.
+    Reference: Wortsman et al., Model soups, 2022, arXiv:2203.05482; mergekit's `linear`.
+    """
+    result = weighted_total(theta, weights)
+    return result / divisor(weights) if normalize else result

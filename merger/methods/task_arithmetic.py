@@ -1,0 +1,40 @@
+"""Task arithmetic: add the experts' task vectors to the base."""
+
+from typing import Annotated, Literal
+
+from merger.algebra import total
+from merger.spec import Coefficients, Delta, Deltas, Knob, merge_method
+
+
+@merge_method(
+    "Task arithmetic",
+    family="task arithmetic",
+    paper="arXiv:2212.04089",
+    laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+    neutral=lambda n: {"scale": 1.0 / n},
+    dialects={"mergekit": {"scale": 1.0}},
+)
+def task_arithmetic(
+    tau: Deltas,
+    weights: Coefficients,
+    *,
+    scale: Annotated[float, Knob(slider=(-1.0, 2.0), step=0.05, symbol="λ")] = 0.3,
+    normalize: bool = False,
+    dialect: Literal["paper", "mergekit"] = "paper",
+) -> Delta:
+    """Add what every expert learned to the base; negative coefficients forget a task.
+
+    θ* = θ₀ + λ Σ wₜ τₜ
+
+    Args:
+        tau: Task vectors.
+        weights: One coefficient per expert.
+        scale: Multiplies the whole update; below 0 it forgets instead of learning.
+        normalize: Divide the update by the sum of the coefficients (unless that is 0).
+        dialect: Whose defaults to use: the paper's, or mergekit's (scale 1).
+    Reference: Ilharco et al., Editing Models with Task Arithmetic, 2023, arXiv:2212.04089.
+    """
+    update = total(tau)
+    if normalize and abs(sum(weights)) >= 1e-8:
+        update /= sum(weights)
+    return update * scale

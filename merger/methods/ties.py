@@ -1,0 +1,78 @@
+"""TIES: trim, elect a sign, combine those that agree."""
+
+from typing import Annotated, Literal
+
+from merger.algebra import combine_agreeing, elect_sign, keep, votes
+from merger.spec import (
+    Coefficients,
+    Cut,
+    Delta,
+    Deltas,
+    Knob,
+    Majority,
+    merge_method,
+    of,
+)
+
+Trimmed = Annotated[Cut, of("density", scope="trim")]
+Density = Annotated[
+    float, Knob(0.0, 1.0, slider=(0.05, 1.0), step=0.01, symbol="k", per_expert=True)
+]
+
+
+def ballot(
+    tau: Deltas,
+    cut: Trimmed,
+    *,
+    density: Density = 0.2,
+    trim: Literal["global", "tensor"] = "global",
+    elect: Literal["sum", "count"] = "sum",
+) -> Delta:
+    """Return the votes whose sign is elected."""
+    return votes(keep(tau, cut), elect)
+
+
+@merge_method(
+    "TIES",
+    family="sign consensus",
+    paper="arXiv:2306.01708",
+    laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
+    neutral={"density": 1.0},
+    dialects={"mergekit": {"trim": "tensor", "combine": "weighted", "tie": "plus"}},
+)
+def ties(
+    tau: Deltas,
+    cut: Trimmed,
+    majority: Annotated[Majority, of(scope="trim", on=ballot)],
+    weights: Coefficients,
+    *,
+    density: Density = 0.2,
+    trim: Literal["global", "tensor"] = "global",
+    elect: Literal["sum", "count"] = "sum",
+    tie: Literal["majority", "plus", "drop"] = "majority",
+    combine: Literal["mean", "sum", "max", "weighted"] = "mean",
+    scale: Annotated[float, Knob(slider=(0.0, 3.0), step=0.05, symbol="λ")] = 1.0,
+    dialect: Literal["paper", "mergekit"] = "paper",
+) -> Delta:
+    """Keep each expert's largest changes, then combine only those that agree in sign.
+
+    τ̂ₜ = top-k(τₜ); γ = sgn Σ τ̂ₜ; θ* = θ₀ + λ · mean { τ̂ₜ : sgn τ̂ₜ = γ }
+
+    Args:
+        tau: Task vectors.
+        cut: Which entries survive the trim.
+        majority: The sign that most entries elect.
+        weights: One coefficient per expert.
+        density: Share of entries each expert keeps, the largest ones.
+        trim: Rank entries over the whole model (the paper) or within each tensor (mergekit).
+        elect: Let values vote by size ("sum") or each expert count the same ("count").
+        tie: The sign where votes cancel: what most entries elect, plus, or none at all.
+        combine: How values that agree become one; "weighted" divides by their coefficients.
+        scale: Multiplies the whole update.
+        dialect: Whose defaults to use; mergekit's trims per tensor and takes weighted means.
+    Reference: Yadav et al., TIES-Merging, 2023, arXiv:2306.01708. Differs: exactly k entries are
+        kept (the authors' code keeps k + 1), equal magnitudes by lowest index.
+    """
+    kept = keep(tau, cut)
+    sign = elect_sign(kept, elect, tie, majority)
+    return combine_agreeing(kept, sign, combine, weights) * scale

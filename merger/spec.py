@@ -1,0 +1,359 @@
+"""The grammar of a merge method: one pure function, read from its signature.
+
+Left of `*` stands what the engine feeds, right of `*` what the user turns:
+
+    @merge_method("TIES", family="sign consensus", paper="arXiv:2306.01708", laws=("zero", …))
+    def ties(tau: Deltas, cut: Annotated[Cut, of("density", scope="trim")], *,
+             density: Share = 0.2, …) -> Delta:
+
+From that come the list of methods, sliders, tooltips, recipes, messages and contract tests.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar
+
+from merger.errors import RecipeError, did_you_mean
+from merger.knobs import Knob, Param, Share
+from merger.lazy import Tensor
+from merger.signature import (
+    Feed,
+    FeedUse,
+    Of,
+    Output,
+    Signature,
+    formula_of,
+    read_signature,
+    summary_of,
+)
+
+__all__ = [
+    "L1",
+    "LAWS",
+    "METHODS",
+    "Base",
+    "Coefficients",
+    "Cut",
+    "Delta",
+    "Deltas",
+    "DepthAt",
+    "Feed",
+    "Fisher",
+    "Gram",
+    "Knob",
+    "Majority",
+    "Method",
+    "Param",
+    "PerTask",
+    "Share",
+    "Uniform",
+    "Update",
+    "Weight",
+    "WeightGram",
+    "Weights",
+    "merge_method",
+    "of",
+]  # fmt: skip
+
+# Stacked tensors are (n, *piece), single ones (*piece), all float32.
+Deltas = Annotated[Tensor, Feed("deltas", ("base",))]
+"""Task vectors, each already multiplied by its expert's coefficient."""
+Weights = Annotated[Tensor, Feed("weights")]
+"""The experts' own weights."""
+Base = Annotated[Tensor, Feed("base", ("base",))]
+"""The base's weights."""
+Coefficients = Annotated[tuple[float, ...], Feed("coefficients")]
+"""The experts' coefficients themselves."""
+Uniform = Annotated[Tensor, Feed("uniform")]
+"""Random numbers in [0, 1), the same whatever the block: see merger/randomness.py."""
+DepthAt = Annotated[float, Feed("depth")]
+"""Relative depth of the tensor in [0, 1]; 0 outside the layers."""
+Update = Annotated[Tensor, Feed("update", ("base",))]
+"""What the method changed: the merged model minus the base. For verbs after the method."""
+Cut = Annotated[Tensor, Feed("cut", ("base",), surveyed=True)]
+"""Which entries survive an exact trim by magnitude: booleans, shaped as the task vectors."""
+Majority = Annotated[Callable[[], Any], Feed("majority", ("base",), surveyed=True)]
+"""Call it for the sign that most entries elect, as G5 of the specification breaks ties."""
+Gram = Annotated[Tensor, Feed("gram", ("base",), surveyed=True)]
+"""Inner products of the task vectors over the tensor, (n, n), float64."""
+WeightGram = Annotated[Tensor, Feed("weight_gram", surveyed=True)]
+"""Inner products of the experts' weights over the tensor, (n, n), float64."""
+L1 = Annotated[float, Feed("l1", ("base",), surveyed=True)]
+"""Sum of magnitudes over the tensor or the whole model, float64."""
+Fisher = Annotated[Tensor, Feed("fisher", ("calibration data",))]
+"""How much each expert's predictions depend on each entry."""
+
+Delta = Annotated[Tensor, Output("delta")]
+"""A change of the base."""
+Weight = Annotated[Tensor, Output("weight")]
+"""The merged weights themselves."""
+PerTask = Annotated[Tensor, Output("per_task")]
+"""One merged model per expert, (n, *piece), as weights."""
+
+LAWS: Mapping[str, str] = {
+    "zero": "where nothing changed, or everything is multiplied by 0, the base comes back exactly",
+    "single": "one expert at neutral settings comes back",
+    "idempotent": "equal experts at neutral settings come back",
+    "symmetric": "the order of the experts does not matter",
+    "homogeneous": "task vectors twice as long give twice the change",
+    "odd": "task vectors turned around turn the change around",
+    "shift": "adding the same to base and experts adds it to the result",
+    "seeded": "the same seed gives the same result, another seed another",
+    "local": "a tensor depends on the same tensor of the experts only",
+}
+Scope = Literal["element", "row", "tensor", "model"]
+SCOPES: tuple[str, ...] = ("element", "row", "tensor", "model")
+Stage = Literal["merge", "before", "after"]
+Neutral = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def of(
+    knob: str = "",
+    *,
+    scope: str = "tensor",
+    on: Callable[..., Any] | None = None,
+    when: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> Of:
+    """Say what a surveyed feed is about; see `Of`."""
+    return Of(knob, scope, on, when)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A merge method, or a verb before or after one, as its signature declares it."""
+
+    name: str
+    title: str
+    family: str
+    summary: str
+    paper: str
+    signature: Signature
+    laws: tuple[str, ...]
+    neutral: Neutral
+    scope: str | Callable[[Mapping[str, Any]], str]
+    stage: Stage
+    dialects: Mapping[str, Mapping[str, Any]]
+    experts: tuple[int, int | None]
+    _by_name: Mapping[str, Param] = field(repr=False, default_factory=dict)
+
+    @property
+    def fn(self) -> Callable[..., Any]:
+        """The function itself."""
+        return self.signature.fn
+
+    @property
+    def feeds(self) -> tuple[FeedUse, ...]:
+        """What the engine hands to it."""
+        return self.signature.feeds
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        """What a user can turn."""
+        return self.signature.params
+
+    @property
+    def output(self) -> str:
+        """ "delta", "weight", "per_task" or "deltas"."""
+        return self.signature.output
+
+    def __call__(self, *feeds: Any, **knobs: Any) -> Any:
+        return self.fn(*feeds, **knobs)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What must be there first, such as "base" or "calibration data"."""
+        return tuple(sorted({need for use in self.feeds for need in use.feed.needs}))
+
+    @property
+    def formula(self) -> str:
+        """The formula in the paper's symbols."""
+        return formula_of(self.fn)
+
+    @property
+    def doc(self) -> str:
+        """The whole docstring."""
+        return inspect.getdoc(self.fn) or ""
+
+    @property
+    def weights_note(self) -> str:
+        """Why per-expert coefficients have no effect; empty where they have one."""
+        names = [use.feed.name for use in self.feeds]
+        if self.stage != "merge" or "deltas" in names or "coefficients" in names:
+            return ""
+        return f"{self.title} does not use coefficients."
+
+    def param(self, name: str) -> Param:
+        """Return one setting by name.
+
+        Raises:
+            RecipeError: there is no such setting; the nearest is named.
+        """
+        if name not in self._by_name:
+            hint = did_you_mean(name, self._by_name) or "It has no parameters."
+            raise RecipeError(f"{self.name} has no parameter {name!r}.", hint)
+        return self._by_name[name]
+
+    def resolve(self, params: Mapping[str, Any], n: int | None = None) -> dict[str, Any]:
+        """Return every setting, checked: explicit ones, then the dialect's, then the defaults.
+
+        Args:
+            params: What a recipe says.
+            n: How many experts there are; None leaves lengths of per-expert lists unchecked.
+        Raises:
+            RecipeError: an unknown setting or a value that is not valid.
+        """
+        for name in params:
+            self.param(name)
+        settings = {p.name: p.default for p in self.params}
+        if "dialect" in settings:
+            chosen = params.get("dialect", settings["dialect"])
+            chosen = self.param("dialect").check(chosen, self.name)
+            settings.update(self.dialects.get(chosen, {}))
+        settings.update(params)
+        return {p.name: p.check(settings[p.name], self.name, n) for p in self.params}
+
+    def scope_at(self, knobs: Mapping[str, Any]) -> str:
+        """Return the smallest piece it can work on at these settings."""
+        return self.scope(knobs) if callable(self.scope) else self.scope
+
+    def neutral_for(self, n: int) -> dict[str, Any]:
+        """Return the settings at which n equal experts must come back."""
+        return dict(self.neutral(n) if callable(self.neutral) else self.neutral)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the declaration as plain data, for lists, forms and documents."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "family": self.family,
+            "summary": self.summary,
+            "needs": list(self.needs),
+            "stage": self.stage,
+            "output": self.output,
+            "paper": self.paper,
+            "laws": list(self.laws),
+            "params": [p.to_json() for p in self.params],
+            "experts": list(self.experts),
+            "weights_note": self.weights_note,
+            "formula": self.formula,
+            "doc": self.doc,
+        }
+
+
+class Registry(Mapping[str, Method]):
+    """Every method and verb by name, in alphabetical order; found at the first look."""
+
+    def __init__(self) -> None:
+        self._methods: dict[str, Method] = {}
+
+    def add(self, method: Method) -> None:
+        """Register a method.
+
+        Raises:
+            TypeError: the name is taken.
+        """
+        if method.name in self._methods:
+            raise TypeError(f"two merge methods are named {method.name!r}.")
+        self._methods[method.name] = method
+
+    def remove(self, name: str) -> None:
+        """Forget a method; tests do so with theirs."""
+        del self._methods[name]
+
+    def __getitem__(self, name: str) -> Method:
+        self._load()
+        return self._methods[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(sorted(self._methods))
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._methods)
+
+    @staticmethod
+    def _load() -> None:
+        # Not at import: the methods' own files import this one.
+        importlib.import_module("merger.methods")
+
+
+METHODS = Registry()
+
+
+def merge_method(
+    title: str,
+    *,
+    family: str,
+    paper: str,
+    laws: tuple[str, ...] = ("symmetric", "idempotent"),
+    neutral: Neutral | None = None,
+    scope: Scope | Callable[[Mapping[str, Any]], str] = "element",
+    stage: Stage = "merge",
+    dialects: Mapping[str, Mapping[str, Any]] | None = None,
+    experts: tuple[int, int | None] = (1, None),
+) -> Callable[[F], F]:
+    """Register a function as a merge method and return it unchanged.
+
+    Args:
+        title: Its name as people write it.
+        family: Under which heading it is listed.
+        paper: Where it was described.
+        laws: What the contract tests shall hold it to; see `LAWS`.
+        neutral: Settings at which equal experts come back; may depend on their number.
+        scope: The smallest piece it works on; may depend on the settings.
+        stage: "merge", or "before" / "after" for a verb.
+        dialects: What each word of its `dialect` setting sets the others to.
+        experts: The fewest and most experts it takes; the engine uses the first ones.
+    Raises:
+        TypeError: the signature breaks a rule of the grammar.
+    """
+
+    def register(fn: F) -> F:
+        signature = read_signature(fn)
+        by_name = {p.name: p for p in signature.params}
+        method = Method(
+            fn.__name__, title, family, summary_of(fn), paper, signature, laws, neutral or {},
+            scope, stage, dialects or {}, experts, by_name,
+        )  # fmt: skip
+        _check(method)
+        METHODS.add(method)
+        return fn
+
+    return register
+
+
+def _check(method: Method) -> None:
+    """Raise TypeError for what the signature alone does not show to be wrong."""
+    for law in method.laws:
+        if law not in LAWS:
+            raise TypeError(f"{method.name}: {law!r} is no law. {did_you_mean(law, LAWS)}")
+    allowed = {"merge": ("delta", "weight", "per_task"), "before": ("deltas",)}
+    if method.output not in allowed.get(method.stage, ("delta",)):
+        raise TypeError(f"{method.name}: stage {method.stage!r} cannot return {method.output!r}.")
+    if method.stage != "after" and any(u.feed.name == "update" for u in method.feeds):
+        raise TypeError(f"{method.name}: only a verb with stage 'after' is fed Update.")
+    if not callable(method.scope) and method.scope not in SCOPES:
+        raise TypeError(f"{method.name}: {method.scope!r} is no scope.")
+    for use in method.feeds:
+        _check_survey(method, use)
+    for dialect, settings in method.dialects.items():
+        try:
+            method.resolve({"dialect": dialect, **settings})
+        except RecipeError as error:
+            raise TypeError(f"{method.name}: dialect {dialect!r}: {error}") from error
+
+
+def _check_survey(method: Method, use: FeedUse) -> None:
+    names = {p.name for p in method.params}
+    if use.feed.name == "cut" and use.of.knob not in names:
+        raise TypeError(f"{method.name}: {use.name!r} must be of('SETTING'), one of its own.")
+    if use.of.scope not in ("global", "tensor", *names):
+        raise TypeError(f"{method.name}: {use.of.scope!r} is neither a scope nor a setting.")
+    if use.of.on is not None:
+        missing = [p.name for p in read_signature(use.of.on).params if p.name not in names]
+        if missing:
+            raise TypeError(f"{method.name}: {use.name!r} needs the setting {missing[0]!r}.")
