@@ -1,0 +1,55 @@
+/** Error cards that stay until they are solved, and short notes that go by themselves. */
+
+import { el } from "./text.js";
+
+const SECONDS = 6;
+let place = null;
+let toasts = null;
+
+/** Builds the card {what, why, todo}: what went wrong, why, and what to do. */
+export function errorCard({ what, why = "", todo = "" }, onClose = null) {
+  const card = el("div", "ms-error");
+  card.setAttribute("role", "alert");
+  card.append(el("p", "ms-error__what", what));
+  if (why) card.append(el("p", "ms-error__why", why));
+  if (todo) card.append(el("p", "ms-error__todo", todo));
+  if (onClose) {
+    const close = el("button", "ms-error__close", "Dismiss");
+    close.type = "button";
+    close.addEventListener("click", onClose);
+    card.append(close);
+  }
+  return card;
+}
+
+/** Shows one line at the edge of the page for a few seconds. */
+export function toast({ text, kind = "info" }) {
+  if (!toasts?.isConnected) {
+    toasts = el("div", "ms-toasts");
+    toasts.setAttribute("role", "status");
+    document.body.append(toasts);
+  }
+  const note = el("div", `ms-toast ms-toast--${kind === "warning" ? "warning" : "info"}`, text);
+  toasts.append(note);
+  while (toasts.children.length > 4) toasts.firstChild.remove();
+  setTimeout(() => note.remove(), SECONDS * 1000);
+}
+
+/** Takes `notices`: errors replace the cards shown before, the rest becomes toasts. */
+export function update(notices) {
+  const errors = notices.filter((notice) => notice.kind === "error");
+  if (place?.isConnected) {
+    place.replaceChildren(...errors.map((notice) => {
+      const card = errorCard(notice, () => card.remove());
+      return card;
+    }));
+  } else {
+    for (const { what, todo = "" } of errors) toast({ kind: "warning", text: `${what} ${todo}` });
+  }
+  notices.filter((notice) => notice.kind !== "error" && notice.text).forEach(toast);
+}
+
+/** Error cards appear inside this element. */
+export function mount(element) {
+  place = element.querySelector(".ms-notices") ?? element;
+}
