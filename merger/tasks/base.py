@@ -92,8 +92,17 @@ class Task(Protocol):
         ...
 
     @property
+    def content(self) -> str:
+        """Changes when the examples change; part of the key of remembered answers."""
+        ...
+
+    @property
     def expert(self) -> str | None:
         """Name of the expert that was trained for it, if one was."""
+        ...
+
+    def best(self, split: str) -> float | None:
+        """Return the best score that a checkpoint of its own expert reaches, if known."""
         ...
 
     def strata(self, split: str) -> np.ndarray:

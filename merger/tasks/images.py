@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +44,8 @@ class ImageTask:
         splits: Number of images by split.
         load: Reads the images of a split.
         load_head: Reads the fixed head.
+        content: Changes when images or head change.
+        best_scores: The best accuracy that a checkpoint of its expert reaches, by split.
     """
 
     name: str
@@ -53,6 +54,8 @@ class ImageTask:
     splits: Mapping[str, int]
     load: Callable[[str], Examples]
     load_head: Callable[[], Head]
+    content: str = ""
+    best_scores: Mapping[str, float] = field(default_factory=dict)
 
     metric: Metric = "accuracy"
     higher_is_better: bool = True
@@ -73,6 +76,10 @@ class ImageTask:
         if split not in self._kept:
             self._kept[split] = self.load(split)
         return self._kept[split]
+
+    def best(self, split: str) -> float | None:
+        """Return the best accuracy that a checkpoint of its expert reaches, if known."""
+        return self.best_scores.get(split)
 
     def strata(self, split: str) -> np.ndarray:
         """Return the label of each image: a subset takes the same share of each class."""
@@ -142,8 +149,3 @@ def backbone_features(runner: Runner, images: np.ndarray, pause: Pause | None = 
             hidden = runner.module(pixel_values=pixels).last_hidden_state  # (n, 17, hidden)
             parts.append(hidden[:, 1:].mean(1))
         return torch.cat(parts)
-
-
-def frozen(sizes: Mapping[str, int]) -> Mapping[str, int]:
-    """Return the split sizes as a mapping that nobody can change."""
-    return MappingProxyType(dict(sizes))

@@ -97,6 +97,10 @@ class TextTask:
         first = 0 if split == "validation" else 1
         return Windows(self._all.tokens[first::2], self._all.bytes[first::2])
 
+    def best(self, split: str) -> float | None:
+        """Return None: no expert is known to belong to this text."""
+        return None
+
     def strata(self, split: str) -> np.ndarray:
         """Return which of eight parts of the file each window lies in."""
         n = len(self.windows(split).bytes)

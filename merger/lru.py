@@ -1,0 +1,77 @@
+"""Things worth keeping in memory, the least recently used of which goes first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class Lru(Generic[V]):
+    """A cache with a budget; safe to use from many threads, each value is made once.
+
+    Args:
+        budget: How much may be kept, in the unit of `cost`; the newest value always stays.
+        cost: What a value takes, such as its bytes.
+    """
+
+    def __init__(self, budget: int, cost: Callable[[V], int] = lambda _: 1) -> None:
+        self.budget = budget
+        self._cost = cost
+        self._lock = Lock()
+        self._kept: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
+        self._making: dict[Hashable, Lock] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def used(self) -> int:
+        """How much of the budget is taken."""
+        with self._lock:
+            return sum(cost for _, cost in self._kept.values())
+
+    def get(self, key: Hashable) -> V | None:
+        """Return a kept value and mark it as used, or None."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def put(self, key: Hashable, value: V) -> None:
+        """Keep a value, and let go of old ones that exceed the budget."""
+        cost = self._cost(value)
+        with self._lock:
+            self._kept[key] = (value, cost)
+            self._kept.move_to_end(key)
+            total = sum(each for _, each in self._kept.values())
+            while total > self.budget and len(self._kept) > 1:
+                _, (_, freed) = self._kept.popitem(last=False)
+                total -= freed
+
+    def get_or_make(self, key: Hashable, make: Callable[[], V]) -> V:
+        """Return the kept value, or make it; who asks meanwhile waits and gets the same one."""
+        value = self.get(key)
+        if value is not None:
+            return value
+        with self._lock:
+            making = self._making.setdefault(key, Lock())
+        with making:
+            value = self.get(key)
+            if value is None:
+                try:
+                    value = make()
+                    self.put(key, value)
+                finally:
+                    with self._lock:
+                        self._making.pop(key, None)
+        return value
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._kept.clear()

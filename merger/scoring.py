@@ -1,0 +1,270 @@
+"""How good a merged model is: its score on each task, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import isnan
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from merger.checkpoint import Checkpoint, FileCheckpoint
+from merger.errors import SourceError, TaskError
+from merger.intervals import Interval, paired_difference, wilson
+from merger.progress import Report
+from merger.recipe import Recipe
+from merger.scorer import FullScore, Scorer, read_tensors
+from merger.sources import open_source, split_source
+from merger.tasks import choose_tasks
+from merger.tasks.base import Metric, Outcomes, Task, check_split
+
+Best = Callable[[Task, str], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """The score on one task.
+
+    Args:
+        task: Name of the task.
+        metric: "accuracy" or "bits_per_byte".
+        value: The score.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        n: Number of examples.
+        normalised: Relative to the expert's best checkpoint, 1 is as good; None if unknown.
+    """
+
+    task: str
+    metric: Metric
+    value: float
+    low: float
+    high: float
+    n: int
+    normalised: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """The scores of one model.
+
+    Args:
+        split: "validation" or "test".
+        tasks: One score per task.
+        mean: Mean over tasks; None when they are measured in different units.
+        normalised_mean: Mean of the normalised scores; None when one is unknown.
+        worst: The task that is furthest from its expert's best.
+        digest: The recipe's digest, or the content id of a saved model.
+    """
+
+    split: str
+    tasks: tuple[TaskScore, ...]
+    mean: float | None
+    normalised_mean: float | None
+    worst: str | None
+    digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plain data that the command line and the endpoints give."""
+        return asdict(self) | {"tasks": [asdict(task) for task in self.tasks]}
+
+
+def score(
+    target: Recipe | str | Path,
+    tasks: Sequence[str] | None = None,
+    split: str = "validation",
+    *,
+    device: str = "auto",
+    base_dir: Path | None = None,
+    report: Report | None = None,
+    cancel: Event | None = None,
+) -> ScoreReport:
+    """Score a recipe, merged in memory, or a model that is there already.
+
+    Numbers are rounded to the dtype they are saved in and computed with in float32 on the
+    processor, so that a recipe and its saved folder give the same counts.
+
+    Args:
+        target: A recipe, the path of a recipe's YAML file, a model folder, or another source
+            such as `zoo:mnist@400`.
+        tasks: Names of tasks, or `text:FILE`; None means all that these models have.
+        split: "validation" or "test".
+        device: "auto" or "cpu".
+        base_dir: Folder that relative paths start from; None is the current one.
+        report: Told the number of examples done.
+        cancel: Heard before each chunk.
+    Raises:
+        TaskError: no task fits, or this architecture cannot be scored.
+    """
+    check_split(split)
+    if device not in ("auto", "cpu"):
+        raise TaskError(
+            f"device: scores are computed on 'cpu', got {device!r}.",
+            "Leave it out: other devices round otherwise and would give other counts.",
+        )
+    subject = _open(target, base_dir)
+    chosen = choose_tasks(tasks, subject.reference, base_dir=base_dir)
+    scorer = Scorer(subject.reference, chosen)
+    full = scorer.full(subject.digest, subject.tensors, split, report=report, cancel=cancel)
+    best = best_of(scorer, subject.experts, report=report, cancel=cancel)
+    return summarise(full, chosen, best)
+
+
+def summarise(full: FullScore, tasks: Sequence[Task], best: Best | None = None) -> ScoreReport:
+    """Turn answers into scores with intervals.
+
+    Args:
+        full: The answers.
+        tasks: The tasks to report, in order.
+        best: Returns the expert's best score on a task and split, or None.
+    """
+    rows = tuple(
+        score_task(task, full.outcomes[task.name], best(task, full.split) if best else None)
+        for task in tasks
+    )
+    return report_of(full.digest, full.split, rows)
+
+
+def report_of(digest: str, split: str, rows: tuple[TaskScore, ...]) -> ScoreReport:
+    """Return a report with its means and its worst task."""
+    shares = [row.normalised for row in rows]
+    known = [share for share in shares if share is not None]
+    one_unit = len({row.metric for row in rows}) == 1
+    return ScoreReport(
+        split=split,
+        tasks=rows,
+        mean=float(np.mean([row.value for row in rows])) if one_unit else None,
+        normalised_mean=float(np.mean(known)) if known and len(known) == len(rows) else None,
+        worst=_worst(rows),
+        digest=digest,
+    )
+
+
+def score_task(task: Task, outcomes: Outcomes, best: float | None) -> TaskScore:
+    """Return the score of one task with its 95 % interval."""
+    at = interval_of(task, outcomes)
+    return TaskScore(
+        task=task.name,
+        metric=task.metric,
+        value=at.value,
+        low=at.low,
+        high=at.high,
+        n=len(outcomes),
+        normalised=normalise(task, at.value, best),
+    )
+
+
+def interval_of(task: Task, outcomes: Outcomes) -> Interval:
+    """Wilson's interval for independent answers, else a bootstrap over clusters or windows."""
+    if task.metric == "accuracy" and not outcomes.clustered:
+        return wilson(float(outcomes.top.sum()), len(outcomes))
+    zeros = np.zeros(len(outcomes))
+    found = paired_difference(outcomes.top, zeros, outcomes.clusters, sizes=outcomes.bottom)
+    high = min(1.0, found.high) if task.metric == "accuracy" else found.high
+    return Interval(found.value, max(0.0, found.low), high)
+
+
+def normalise(task: Task, value: float, best: float | None) -> float | None:
+    """Return the score relative to the best one, 1 is as good and less is worse."""
+    if best is None or isnan(best):
+        return None
+    top, bottom = (value, best) if task.higher_is_better else (best, value)
+    return top / bottom if bottom > 0 else None
+
+
+def best_of(
+    scorer: Scorer,
+    experts: Sequence[Checkpoint],
+    *,
+    report: Report | None = None,
+    cancel: Event | None = None,
+) -> Best:
+    """Return what tells the best score that an expert reaches on a task.
+
+    A task that comes with its experts knows their scores; else the experts of the recipe are
+    scored, and the best of them counts.
+    """
+
+    def best(task: Task, split: str) -> float | None:
+        known = task.best(split)
+        if known is not None or not experts:
+            return known
+        values = []
+        for expert in experts:
+            full = scorer.full(
+                expert.content_id(),
+                lambda expert=expert: read_tensors(expert),
+                split,
+                tasks=[task],
+                report=report,
+                cancel=cancel,
+            )
+            values.append(full.outcomes[task.name].value)
+        return max(values) if task.higher_is_better else min(values)
+
+    return best
+
+
+def _worst(rows: Sequence[TaskScore]) -> str | None:
+    if not rows:
+        return None
+    if all(row.normalised is not None for row in rows):
+        return min(rows, key=lambda row: row.normalised or 0.0).task
+    if len({row.metric for row in rows}) > 1:
+        return None
+    sign = 1 if rows[0].metric == "accuracy" else -1
+    return min(rows, key=lambda row: sign * row.value).task
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is scored: its headers and config, its name, its numbers, and who it came from."""
+
+    reference: Checkpoint
+    digest: str
+    tensors: Callable[[], Mapping[str, Tensor]]
+    experts: tuple[Checkpoint, ...]
+
+
+def _open(target: Recipe | str | Path, base_dir: Path | None) -> _Subject:
+    if isinstance(target, Recipe):
+        return _open_recipe(target, base_dir)
+    if isinstance(target, str) and split_source(target)[0] != "file":
+        model = open_source(target, base_dir=base_dir)
+        return _Subject(model, model.content_id(), lambda: read_tensors(model), ())
+    path = Path(target) if base_dir is None else base_dir / target
+    if path.is_file() and path.suffix in (".yml", ".yaml"):
+        return _open_recipe(Recipe.load(path), base_dir)
+    if not path.is_dir():
+        raise SourceError(
+            f"{path}: must be a recipe or a model folder, nothing is there.",
+            "Give a recipe.yaml or a folder with a config.json.",
+        )
+    saved = FileCheckpoint(path)
+    return _Subject(saved, saved.content_id(), lambda: read_tensors(saved), _lineage(path))
+
+
+def _lineage(folder: Path) -> tuple[Checkpoint, ...]:
+    """Return the experts that a saved merge names in its recipe, as far as they still exist."""
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        return ()
+    recipe = Recipe.load(path)
+    try:
+        return tuple(open_source(e.source, e.step) for e in recipe.experts)
+    except SourceError:
+        return ()
+
+
+def _open_recipe(recipe: Recipe, base_dir: Path | None) -> _Subject:
+    from merger.engine import merge_in_memory  # noqa: PLC0415  (the engine is big)
+
+    experts = tuple(open_source(e.source, e.step, base_dir=base_dir) for e in recipe.experts)
+    first = recipe.experts[0] if recipe.base is None else None
+    reference = experts[0] if first else open_source(str(recipe.base), base_dir=base_dir)
+    merged = merge_in_memory(recipe, base_dir=base_dir)
+    return _Subject(reference, merged.digest, lambda: merged.tensors, experts)
