@@ -1,0 +1,77 @@
+"""What a source text opens, and what it is refused for."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from merger.errors import SourceError
+from merger.sources import SCHEMES, open_source, split_source
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save_file({"w": torch.ones(2)}, folder / "model.safetensors")
+    return folder
+
+
+def test_a_plain_path_and_a_file_source_open_the_same(model: Path) -> None:
+    one, other = open_source(str(model)), open_source(f"file:{model}")
+    assert one.content_id() == other.content_id()
+    assert one.label == "model"
+
+
+def test_a_relative_path_starts_from_the_folder_that_is_given(model: Path) -> None:
+    assert open_source("file:model", base_dir=model.parent).folder == model
+
+
+def test_a_step_picks_nothing_in_a_folder(model: Path) -> None:
+    with pytest.raises(SourceError, match="step 4 picks nothing"):
+        open_source(str(model), 4)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nothing-here does not exist"):
+        open_source(str(tmp_path / "nothing-here"))
+
+
+def test_an_unknown_scheme_names_the_near_one() -> None:
+    with pytest.raises(SourceError, match="Did you mean 'zoo'"):
+        open_source("zo:mnist")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a\0b", "a\nb", "\x1b[0m"])
+def test_a_text_that_cannot_be_shown_is_refused(text: str) -> None:
+    with pytest.raises(SourceError, match="printable"):
+        open_source(text)
+
+
+def test_the_schemes_are_the_files_of_the_room() -> None:
+    assert SCHEMES == ("file", "hub", "recipe", "zoo")
+    assert split_source("zoo:a@3") == ("zoo", "a@3")
+    assert split_source("models/a") == ("file", "models/a")
+
+
+def test_a_step_is_given_once_and_is_a_number() -> None:
+    with pytest.raises(SourceError, match="must be a whole number"):
+        open_source("zoo:mnist@last")
+    with pytest.raises(SourceError, match="names step 3, and step 4"):
+        open_source("zoo:mnist@3", 4)
+
+
+def test_a_hub_model_that_is_not_in_the_cache_is_not_found_offline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(SourceError, match="HF_HUB_OFFLINE forbids"):
+        open_source("hub:mergescope-tests/there-is-no-such-model")
+
+
+def test_a_hub_name_must_be_one() -> None:
+    with pytest.raises(SourceError, match="must be hub:organisation/name"):
+        open_source("hub:../../etc")
