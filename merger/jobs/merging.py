@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from merger.engine import merge
+from merger.outcome import outcome_of
 from merger.progress import Report
 from merger.recipe import Recipe
-from merger.workspace import folder_bytes, safe_name
+from merger.workspace import safe_name
 
 
 def merge_in_background(
@@ -22,11 +23,4 @@ def merge_in_background(
     recipe = Recipe.from_json(payload["recipe"])
     out = Path(payload["folder"]) / safe_name(str(payload.get("name") or recipe.method))
     options = {key: payload[key] for key in ("device", "threads", "memory") if key in payload}
-    path = merge(recipe, out, report=report, cancel=cancel, **options)
-    files = sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.is_file())
-    return {
-        "path": str(path),
-        "bytes": folder_bytes(path),
-        "files": files,
-        "digest": recipe_digest(recipe),
-    }
+    return outcome_of(merge(recipe, out, report=report, cancel=cancel, **options), recipe)
