@@ -1,0 +1,67 @@
+# Every target sets itself up: a virtual environment in .venv, and for the tests a browser.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONUTF8 := 1
+export GRADIO_ANALYTICS_ENABLED := False
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: help run test unit e2e lint format golden bench zoo headroom setup clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.run: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.zoo: $(VENV)/.dev requirements-zoo.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-zoo.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## Make the virtual environment for development
+
+run: $(VENV)/.run ## Start the app on http://127.0.0.1:7860 (ARGS="--models DIR" and the like)
+	$(BIN)/python app.py $(ARGS)
+
+test: $(VENV)/.dev ## Run every test, the real browser included
+	@$(BIN)/python tests/browser.py
+	$(BIN)/python -m pytest $(ARGS)
+
+unit: $(VENV)/.dev ## Run the tests that need no browser
+	$(BIN)/python -m pytest -m "not e2e" $(ARGS)
+
+e2e: $(VENV)/.dev ## Run the browser stories
+	@$(BIN)/python tests/browser.py
+	$(BIN)/python -m pytest -m e2e $(ARGS)
+
+lint: $(VENV)/.dev ## Check format, rules and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: $(VENV)/.dev ## Show what changed in the golden files, then write them
+	$(BIN)/python tests/golden/regenerate.py
+
+bench: $(VENV)/.dev ## Measure the live page against its floors; results in benchmarks/
+	@$(BIN)/python tests/browser.py
+	$(BIN)/python benchmarks/live_page.py
+
+zoo: $(VENV)/.zoo ## Rebuild the bundled experts from public packages
+	$(BIN)/python -m merger zoo build
+
+headroom: $(VENV)/.dev ## Show over three seeds how far the sliders can move the bundled tasks
+	$(BIN)/python benchmarks/headroom.py
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -1,0 +1,63 @@
+/** Small helpers: elements from text (never markup), the visitor's secret, links. */
+
+/** Builds an element; children that are strings become text nodes. */
+export function h(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (key === "class") node.className = value;
+    else if (key === "colour") node.style.setProperty("--ms-colour", value);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+  return node;
+}
+
+/** A button of the sidebar. */
+export function button(label, onclick, props = {}) {
+  return h("button", { type: "button", class: "ms-btn", onclick, ...props }, label);
+}
+
+let token = null;
+
+/** A secret made in this browser: jobs belong to it, and nothing else is known of a visitor. */
+export function visitor() {
+  if (token) return token;
+  try { token = localStorage.getItem("mergescope-visitor"); } catch { token = null; }
+  if (!token || !/^[\w-]{20,60}$/.test(token)) {
+    token = toBase64(crypto.getRandomValues(new Uint8Array(24)));
+    try { localStorage.setItem("mergescope-visitor", token); } catch { /* lives as long as the page */ }
+  }
+  return token;
+}
+
+function toBase64(bytes) {
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/** The whole recipe travels in the hash, so that a link needs nothing kept on a server. */
+export function encode(text) {
+  return toBase64(new TextEncoder().encode(text));
+}
+
+/** Returns the recipe text of a location hash, or "" when there is none. */
+export function decodeHash(hash) {
+  const found = /[#&]r=([\w-]+)/.exec(hash);
+  if (!found) return "";
+  try {
+    const raw = atob(found[1].replaceAll("-", "+").replaceAll("_", "/"));
+    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(raw, (c) => c.charCodeAt(0)));
+  } catch {
+    return "?";
+  }
+}
+
+/** A number as people write it: no trailing zeros, no binary dust. */
+export function short(value) {
+  return typeof value === "number" ? String(Number(value.toPrecision(6))) : String(value);
+}
+
+export function percent(value) {
+  return `${(100 * value).toFixed(1)}%`;
+}

@@ -1,0 +1,98 @@
+/** The chips: which experts take part, at which step, one of them alone or all together. */
+
+import { edit, on, replaceDraft, state } from "./conversation.js";
+import { h, percent } from "./dom.js";
+
+let place = null;
+
+export function mountExperts(node) {
+  place = node;
+  on("rebuild", build);
+  on("draft", show);
+  on("answer", show);
+}
+
+const family = () => state.config.families.find((f) => f.id === state.draft.family);
+const offered = (name) => family().experts.find((e) => e.name === name);
+
+export function activeRows(draft = state.draft) {
+  const solo = draft.experts.find((row) => row.name === draft.solo);
+  return solo ? [solo] : draft.experts.filter((row) => row.on);
+}
+
+/** Shows one expert alone; asked again, all of them come back. */
+export function solo(name) {
+  edit((draft) => { draft.solo = draft.solo === name ? null : name; });
+}
+
+export function colourOf(name) {
+  const index = family().experts.findIndex((e) => e.name === name);
+  return state.config.colours[index % state.config.colours.length];
+}
+
+function build() {
+  const { families } = state.config;
+  const parts = [];
+  if (families.length > 1) {
+    parts.push(h("label", { class: "ms-knob" }, h("span", { class: "ms-row__label" }, "Models"),
+      h("select", { id: "ms-family", onchange: (e) => changeFamily(e.target.value) },
+        families.map((f) => h("option", { value: f.id, selected: f.id === state.draft.family }, f.title)))));
+  }
+  parts.push(h("ul", { class: "ms-chips", "aria-label": "Experts" },
+    state.draft.experts.map((row, index) => chip(row, index))));
+  const about = [family().note, family().missing].filter(Boolean).join(" ");
+  if (about) parts.push(h("p", { class: "ms-note" }, about));
+  place.replaceChildren(...parts);
+  show();
+}
+
+function chip(row, index) {
+  const { name } = row;
+  const steps = offered(name)?.steps ?? [];
+  const toggle = h("button", { type: "button", class: "ms-chip__toggle", "data-expert": name,
+    onclick: () => edit((draft) => {
+      const mine = draft.experts[index];
+      mine.on = !mine.on;
+      if (draft.solo === name) draft.solo = null;
+    }) },
+  h("span", { class: "ms-chip__dot", "aria-hidden": "true" }),
+  h("span", { class: "ms-chip__name" }, name), h("span", { class: "ms-chip__score" }));
+  const step = steps.length > 1 && h("select", { class: "ms-chip__step", "aria-label": `${name}: training step`,
+    onchange: (e) => edit((draft) => { draft.experts[index].step = Number(e.target.value); }) },
+  steps.map((s) => h("option", { value: s }, String(s))));
+  const alone = h("button", { type: "button", class: "ms-chip__solo", "aria-label": `Solo ${name}`,
+    title: `Only ${name} (key ${index + 1})`, onclick: () => solo(name) }, "solo");
+  return h("li", { class: "ms-chip", colour: colourOf(name) }, toggle, step, alone);
+}
+
+function show() {
+  const nodes = place.querySelectorAll(".ms-chip");
+  const used = state.notes.find((note) => note.used)?.used ?? null;
+  state.draft.experts.forEach((row, index) => {
+    const node = nodes[index];
+    if (!node) return;
+    const { steps, scores } = offered(row.name) ?? { steps: [], scores: [] };
+    const at = Math.max(0, steps.length ? steps.indexOf(row.step ?? steps.at(-1)) : 0);
+    const active = state.draft.solo ? state.draft.solo === row.name : row.on;
+    const idle = active && used && !used.includes(row.alias || row.name);
+    node.classList.toggle("ms-chip--off", !active);
+    node.classList.toggle("ms-chip--idle", Boolean(idle));
+    node.querySelector(".ms-chip__toggle").setAttribute("aria-pressed", String(Boolean(row.on)));
+    node.querySelector(".ms-chip__solo").setAttribute("aria-pressed", String(state.draft.solo === row.name));
+    const score = scores[at];
+    const words = score ? `${percent(score[0])}` : "";
+    const label = node.querySelector(".ms-chip__score");
+    if (label.textContent !== words) label.textContent = words;
+    node.querySelector(".ms-chip__toggle").title = idle
+      ? "Not used: this method takes fewer experts, the first ones that are on."
+      : score ? `Own task: ${words} on validation, n ${score[1]}.` : row.name;
+    const select = node.querySelector("select");
+    if (select) select.value = String(row.step ?? steps.at(-1));
+  });
+}
+
+function changeFamily(id) {
+  state.pin = null;
+  state.reference = null;
+  replaceDraft(structuredClone(state.config.families.find((f) => f.id === id).first));
+}

@@ -1,0 +1,82 @@
+/** Merge for real: start a job, follow it across reloads, stop it, fetch the result. */
+
+import { ask, notice, on, state } from "./conversation.js";
+import { button, h, visitor } from "./dom.js";
+
+const FINISHED = new Set(["DONE", "CANCELLED", "FAILED", "INTERRUPTED"]);
+const KEY = "mergescope-job";
+let place = null;
+let startButton = null;
+let following = null;
+
+export function mountJob(node) {
+  place = h("div", { class: "ms-job", role: "status", hidden: true });
+  startButton = button("Merge for real", begin, { class: "ms-btn ms-btn--primary", id: "ms-merge",
+    title: "Write the merged model to a folder, in the background" });
+  node.replaceChildren(startButton, place);
+  on("rebuild", () => { if (!following && stored()) follow(stored()); });
+}
+
+function stored() {
+  try { return localStorage.getItem(KEY); } catch { return null; }
+}
+
+function store(id) {
+  try { if (id) localStorage.setItem(KEY, id); else localStorage.removeItem(KEY); } catch { /* this page only */ }
+}
+
+async function begin() {
+  startButton.disabled = true;
+  const answer = await ask("merge", { text: state.text, visitor: visitor() });
+  startButton.disabled = false;
+  if (answer.error) {
+    notice(answer.error);
+    return;
+  }
+  store(answer.job.id);
+  follow(answer.job.id);
+}
+
+/** Waits for each next snapshot; the server answers when something changed, so nothing is polled. */
+async function follow(id) {
+  following = id;
+  let seen = null;
+  while (following === id) {
+    const answer = await ask("job", { id, visitor: visitor(), seen });
+    if (following !== id) return;
+    if (!answer.job) {
+      following = null;
+      place.hidden = true;
+      store(null);
+      return;
+    }
+    seen = answer.job.version;
+    show(answer.job);
+    if (FINISHED.has(answer.job.state)) {
+      following = null;
+      startButton.disabled = false;
+      return;
+    }
+    startButton.disabled = true;
+  }
+}
+
+function show(job) {
+  place.hidden = false;
+  place.dataset.state = job.state;
+  const head = h("div", { class: "ms-job__head" }, h("strong", {}, job.title), h("span", { class: "ms-job__state" }, job.words));
+  const parts = [head];
+  if (!FINISHED.has(job.state)) {
+    const bar = h("progress", { max: Math.max(1, job.total), value: job.done, "aria-label": "Merge progress" });
+    parts.push(bar, h("p", { class: "ms-note" }, job.detail),
+      button("Cancel", () => ask("cancel", { id: job.id, visitor: visitor() }), { id: "ms-cancel" }));
+  } else {
+    parts.push(h("p", { class: "ms-note" }, job.detail));
+    if (job.hint) parts.push(h("p", { class: "ms-note" }, job.hint));
+    const row = h("div", { class: "ms-buttons" });
+    if (job.download) row.append(h("a", { class: "ms-btn", href: job.download, download: "", id: "ms-download" }, `Download (${job.size})`));
+    row.append(button("Dismiss", () => { store(null); place.hidden = true; }));
+    parts.push(row);
+  }
+  place.replaceChildren(...parts);
+}

@@ -1,0 +1,153 @@
+/** Rows of sliders: the method's knobs, the experts' coefficients, the verbs that follow. */
+
+import { edit, on, state } from "./conversation.js";
+import { activeRows, colourOf } from "./experts.js";
+import { h, short } from "./dom.js";
+import { methodOf } from "./method.js";
+
+/** One compact row: label, track, number. Values off the track are valid and stay as typed. */
+export function sliderRow({ id, label, help, low, high, step, get, set, colour, reason, extra }) {
+  const range = h("input", { type: "range", class: "ms-row__track", min: low, max: high, step, "aria-label": label,
+    id: `${id}-track`, disabled: Boolean(reason), oninput: (e) => set(Number(e.target.value)) });
+  const number = h("input", { type: "number", class: "ms-row__number", step: "any", "aria-label": `${label}, value`,
+    id: `${id}-number`, disabled: Boolean(reason), onchange: (e) => {
+      if (e.target.value !== "" && Number.isFinite(Number(e.target.value))) set(Number(e.target.value));
+      else show();
+    } });
+  const row = h("div", { class: `ms-row${reason ? " ms-row--disabled" : ""}`, id, colour, title: reason || help || null },
+    h("label", { class: "ms-row__label", for: `${id}-track` }, colour && h("span", { class: "ms-chip__dot", "aria-hidden": "true" }), label),
+    range, number, extra, reason && h("p", { class: "ms-row__reason" }, reason));
+  function show() {
+    const value = get();
+    const known = typeof value === "number";
+    if (document.activeElement !== range || Number(range.value) !== value) range.value = known ? value : low;
+    if (document.activeElement !== number) number.value = known ? short(value) : "";
+    if (!reason) range.disabled = number.disabled = !known;
+  }
+  row.show = show;
+  show();
+  return row;
+}
+
+let knobPlace = null;
+let weightPlace = null;
+let afterPlace = null;
+
+export function mountKnobs(knobs, weights, after) {
+  [knobPlace, weightPlace, afterPlace] = [knobs, weights, after];
+  on("rebuild", build);
+  on("draft", show);
+  on("answer", show);
+}
+
+function show() {
+  for (const node of document.querySelectorAll(".ms-sidebar .ms-row")) node.show?.();
+  const active = new Set(activeRows().map((row) => row.name));
+  for (const node of weightPlace.querySelectorAll(".ms-row")) {
+    node.classList.toggle("ms-row--off", !active.has(node.dataset.expert));
+  }
+}
+
+function build() {
+  const method = methodOf(state.draft.method);
+  knobPlace.replaceChildren(...(method?.params ?? []).map((param) => knob(method, param,
+    () => state.draft.params, (change) => edit((draft) => change(draft.params)))));
+  knobPlace.closest(".ms-section").hidden = !method?.params.length;
+  const note = method?.weights_note ?? "";
+  weightPlace.replaceChildren(
+    note ? h("p", { class: "ms-note" }, note) : "",
+    ...state.draft.experts.map((row, index) => weightRow(row, index, note)));
+  buildAfter();
+  show();
+}
+
+function weightRow(row, index, reason) {
+  const node = sliderRow({ id: `ms-weight-${index}`, label: row.name, colour: colourOf(row.name),
+    low: -1, high: 2, step: 0.01, reason: null,
+    help: `Multiplies the task vector of ${row.name}; 1 leaves it as it is.`,
+    get: () => state.draft.experts[index].weight,
+    set: (value) => edit((draft) => { draft.experts[index].weight = value; }) });
+  node.dataset.expert = row.name;
+  if (reason) {
+    node.classList.add("ms-row--disabled");
+    node.title = reason;
+    node.show = () => {};
+    for (const input of node.querySelectorAll("input")) input.disabled = true;
+  }
+  return node;
+}
+
+function knob(method, param, get, change) {
+  const id = `ms-knob-${method.name}-${param.name}`;
+  const label = param.symbol ? `${param.name} ${param.symbol}` : param.name;
+  const value = () => (get()[param.name] === undefined ? effective(method, param, get()) : get()[param.name]);
+  const write = (v) => change((params) => {
+    if (v === param.default && params.dialect === undefined) delete params[param.name];
+    else params[param.name] = v;
+  });
+  if (param.choices?.length) {
+    return field(id, label, param.help, h("select", { id: `${id}-track`, onchange: (e) => write(e.target.value) },
+      param.choices.map((choice) => h("option", { value: choice }, choice))), (node) => { node.value = value(); });
+  }
+  if (param.type === "bool") {
+    return field(id, label, param.help, h("input", { type: "checkbox", id: `${id}-track`, onchange: (e) => write(e.target.checked) }),
+      (node) => { node.checked = Boolean(value()); });
+  }
+  const [low, high] = param.slider ?? [param.low ?? -1, param.high ?? 2];
+  const start = typeof param.default === "number" ? param.default : (low + high) / 2;
+  const auto = param.none && h("label", { class: "ms-row__auto" },
+    h("input", { type: "checkbox", onchange: (e) => write(e.target.checked ? null : start) }), param.none);
+  const row = sliderRow({ id, label, help: param.help, low, high, step: param.step ?? (param.type === "int" ? 1 : 0.01),
+    get: value, set: write, extra: auto || null });
+  const plain = row.show;
+  row.show = () => {
+    plain();
+    if (auto) auto.querySelector("input").checked = value() === null;
+  };
+  row.show();
+  return row;
+}
+
+/** The value a knob has when the draft says nothing: its default under the chosen dialect. */
+function effective(method, param, params) {
+  const dialect = params.dialect ?? method.params.find((p) => p.name === "dialect")?.default;
+  const set = method.dialects?.[dialect] ?? {};
+  return param.name in set ? set[param.name] : param.default;
+}
+
+function field(id, label, help, control, showControl) {
+  const row = h("div", { class: "ms-row ms-row--field", id, title: help || null },
+    h("label", { class: "ms-row__label", for: `${id}-track` }, label), control);
+  row.show = () => showControl(control);
+  row.show();
+  return row;
+}
+
+function buildAfter() {
+  const verbs = state.config.methods.filter((m) => m.stage === "after");
+  const nameOf = (step) => (typeof step === "string" ? step : Object.keys(step)[0]);
+  const find = (draft, verb) => draft.after.findIndex((step) => nameOf(step) === verb);
+  const family = state.config.families.find((f) => f.id === state.draft.family);
+  afterPlace.replaceChildren(...verbs.flatMap((verb) => {
+    const on = find(state.draft, verb.name) >= 0;
+    const toggle = h("label", { class: "ms-row ms-row--field", title: verb.summary },
+      h("span", { class: "ms-row__label" }, verb.title),
+      h("input", { type: "checkbox", id: `ms-verb-${verb.name}`, checked: on, disabled: !family.has_base,
+        onchange: (e) => {
+          edit((draft) => {
+            const at = find(draft, verb.name);
+            if (e.target.checked && at < 0) draft.after.push({ [verb.name]: {} });
+            if (!e.target.checked && at >= 0) draft.after.splice(at, 1);
+          });
+          buildAfter();
+        } }));
+    if (!on) return [toggle];
+    const params = (draft) => {
+      const at = find(draft, verb.name);
+      if (typeof draft.after[at] === "string") draft.after[at] = { [verb.name]: {} };
+      return draft.after[at]?.[verb.name] ?? {};
+    };
+    return [toggle, ...verb.params.map((param) => knob(verb, param, () => params(state.draft),
+      (change) => edit((draft) => change(params(draft)))))];
+  }));
+}

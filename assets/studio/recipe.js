@@ -1,0 +1,76 @@
+/** The recipe as text: edited and checked as typed, copied, downloaded, linked. */
+
+import { ask, load, on, permalink, state } from "./conversation.js";
+import { button, h } from "./dom.js";
+
+const TYPING_MS = 250;
+let area = null;
+let verdict = null;
+let link = null;
+let timer = 0;
+let asked = 0;
+
+export function mountRecipe(node) {
+  area = h("textarea", { class: "ms-yaml", id: "ms-yaml", spellcheck: "false", rows: 18, "aria-label": "Recipe as YAML",
+    "aria-describedby": "ms-yaml-verdict", oninput: typed });
+  verdict = h("p", { class: "ms-yaml__verdict", id: "ms-yaml-verdict", role: "status" });
+  link = h("input", { class: "ms-yaml__link", id: "ms-link", readonly: true, "aria-label": "Link to this recipe",
+    onfocus: (e) => e.target.select() });
+  node.replaceChildren(h("div", { class: "ms-yaml__editor" }, area, verdict),
+    h("div", { class: "ms-buttons" },
+      button("Copy YAML", (e) => copy(area.value, e.target), { id: "ms-copy-yaml" }),
+      button("Download recipe.yaml", download, { id: "ms-download-yaml" }),
+      button("Copy link", (e) => copy(permalink(), e.target), { id: "ms-copy-link" })),
+    h("label", { class: "ms-note", for: "ms-link" }, "The link holds the whole recipe; opening it needs nothing else."), link,
+    h("p", { class: "ms-note" }, "On the command line: ", h("code", {}, "python -m merger merge recipe.yaml --out merged")));
+  on("answer", show);
+}
+
+function show() {
+  if (document.activeElement !== area && area.value !== state.text) {
+    area.value = state.text;
+    say("", "");
+  }
+  link.value = permalink();
+}
+
+function say(kind, text) {
+  verdict.dataset.kind = kind;
+  verdict.textContent = text;
+}
+
+function typed() {
+  clearTimeout(timer);
+  timer = setTimeout(check, TYPING_MS);
+}
+
+async function check() {
+  const mine = ++asked;
+  const text = area.value;
+  const answer = await ask("lint", { text });
+  if (mine !== asked) return;
+  if (answer.error) {
+    say("error", [answer.error.what, answer.error.todo].filter(Boolean).join(" "));
+    return;
+  }
+  say("good", answer.words);
+  if (answer.text !== state.text) await load(text);
+}
+
+async function copy(text, node) {
+  const before = node.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    node.textContent = "Copied";
+  } catch {
+    node.textContent = "Press Ctrl+C";
+    (text === area.value ? area : link).select();
+  }
+  setTimeout(() => { node.textContent = before; }, 1500);
+}
+
+function download() {
+  const url = URL.createObjectURL(new Blob([state.text], { type: "application/yaml" }));
+  h("a", { href: url, download: "recipe.yaml" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}

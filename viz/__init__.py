@@ -1,0 +1,1 @@
+"""Everything that is seen: figures, panels, screens and the page's session."""

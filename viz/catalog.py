@@ -1,0 +1,187 @@
+"""What a visitor can pick from: families of a base and the experts that were tuned from it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from merger.errors import SourceError, did_you_mean
+from merger.recipe import Expert, Recipe
+
+MAX_EXPERTS = 8
+START_EXPERTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One expert on offer.
+
+    Args:
+        source: Source without a step.
+        name: Its name in recipes and on chips.
+        task: The task it was trained for; None when unknown.
+        steps: Steps of its checkpoints in order, the final one last; empty when there is one.
+        scores: Own score by step ("final" for a single one): (value, n) on validation.
+    """
+
+    source: str
+    name: str
+    task: str | None
+    steps: tuple[int, ...]
+    scores: tuple[tuple[float, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A base and the experts that fit it.
+
+    Args:
+        id: Stable id, used in the page's state.
+        title: Shown in the picker.
+        base: Source of the base; None when nobody said which model it is.
+        choices: The experts on offer.
+        tasks: Names of the tasks that can be scored.
+        note: One sentence that says what these models are.
+        missing: Why nothing can be scored; empty when something can.
+    """
+
+    id: str
+    title: str
+    base: str | None
+    choices: tuple[Choice, ...]
+    tasks: tuple[str, ...]
+    note: str = ""
+    missing: str = ""
+
+    def choice(self, name: str) -> Choice:
+        """Return the expert with this name."""
+        for choice in self.choices:
+            if choice.name == name:
+                return choice
+        raise SourceError(
+            f"{self.title} has no expert {name[:80]!r}.",
+            did_you_mean(name, [c.name for c in self.choices]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the page needs to draw the chips."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "note": self.note,
+            "missing": self.missing,
+            "has_base": self.base is not None,
+            "tasks": list(self.tasks),
+            "experts": [
+                {
+                    "name": c.name,
+                    "task": c.task,
+                    "steps": list(c.steps),
+                    "scores": [None if s is None else [s[0], s[1]] for s in c.scores],
+                }
+                for c in self.choices
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All families of this installation; the first is shown at the start."""
+
+    families: tuple[Family, ...]
+
+    def family(self, id: str) -> Family:
+        """Return the family with this id."""
+        for family in self.families:
+            if family.id == id:
+                return family
+        raise SourceError(f"There is no family {id[:80]!r}.", "Pick one from the list.")
+
+    def family_of(self, recipe: Recipe) -> Family:
+        """Return the family that offers every source a recipe names.
+
+        Raises:
+            SourceError: a source that no family offers; free paths are the command line's.
+        """
+        for family in self.families:
+            offered = {c.source for c in family.choices}
+            if recipe.base in (family.base, None) and all(
+                e.source in offered for e in recipe.experts
+            ):
+                return family
+        known = {s for f in self.families for s in (f.base, *(c.source for c in f.choices)) if s}
+        strange = [s for s in _sources(recipe) if s not in known]
+        what = strange[0] if strange else " and ".join(_sources(recipe))
+        raise SourceError(
+            f"{what[:120]!r} is not among the models this page offers.",
+            did_you_mean(what, known) if strange else "Use experts of one family.",
+        )
+
+
+def _sources(recipe: Recipe) -> list[str]:
+    return [*([recipe.base] if recipe.base else []), *(e.source for e in recipe.experts)]
+
+
+def zoo_family() -> Family:
+    """Return the bundled experts."""
+    from merger.zoo.read import zoo_info  # noqa: PLC0415  (other families work without the zoo)
+
+    info = zoo_info()
+    choices = []
+    for expert in info.experts:
+        steps = tuple(info.steps(expert.name))
+        scores = tuple(info.accuracy(expert.name, step, "validation") for step in steps)
+        choices.append(Choice(f"zoo:{expert.name}", expert.name, expert.task, steps, scores))
+    return Family(
+        id="zoo",
+        title="Bundled experts",
+        base="zoo:base",
+        choices=tuple(choices),
+        tasks=tuple(t.name for t in info.tasks),
+        note="Real glyphs and photographs under synthetic capture conditions.",
+    )
+
+
+def folder_families(folders: Iterable[Path]) -> tuple[Family, ...]:
+    """Return one family for every folder of models that holds at least one expert."""
+    from merger.sources import list_models  # noqa: PLC0415  (needs torch-free start)
+    from merger.tasks import find_text_tasks  # noqa: PLC0415
+
+    families = []
+    for index, folder in enumerate(folders):
+        models = list_models(folder)
+        bases = [m for m in models if m.is_base]
+        base = bases[0] if len(bases) == 1 else None
+        experts = [m for m in models if m is not base]
+        tasks = tuple(find_text_tasks(folder))
+        families.append(
+            Family(
+                id=f"models-{index}",
+                title=folder.name or str(folder),
+                base=f"file:{base.path}" if base else None,
+                choices=tuple(
+                    Choice(f"file:{m.path}", m.name, None, (), (None,)) for m in experts
+                ),
+                tasks=tasks,
+                missing=_missing(tasks),
+            )
+        )
+    return tuple(families)
+
+
+def _missing(tasks: Sequence[str]) -> str:
+    if tasks:
+        return ""
+    return (
+        "No task to score: put a .txt file beside the models for bits per byte. "
+        "Everything about the weights works without."
+    )
+
+
+def first_recipe(family: Family) -> Recipe:
+    """Return the merge that a family opens with: a working one, never an empty page."""
+    picked = family.choices[:START_EXPERTS][:MAX_EXPERTS]
+    experts = tuple(Expert(c.source, c.name) for c in picked)
+    if family.base is None:
+        return Recipe("average", experts)
+    return Recipe("task_arithmetic", experts, base=family.base)

@@ -1,0 +1,180 @@
+"""The only place that changes the recipe: what the page sends becomes a canonical recipe.
+
+The page keeps a *draft*: which chips are on, which step, the method, the knobs, the coefficients.
+It is untrusted. `recipe_of` turns it into a checked `Recipe`; `draft_of` turns a recipe back into
+a draft, so that a permalink, an edited YAML, an undo and a click on a plot all end the same way.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from merger.errors import MergeError, RecipeError
+from merger.recipe import Depth, Expert, Recipe, plain_value
+from merger.spec import METHODS
+from viz.catalog import MAX_EXPERTS, Catalog, Family, first_recipe
+
+KEPT = ("rules", "before", "out_dtype", "seed")
+
+
+def recipe_of(draft: Mapping[str, Any], catalog: Catalog) -> Recipe:
+    """Return the recipe that a draft describes.
+
+    Raises:
+        RecipeError, SourceError: what the page sent is not valid.
+    """
+    family = catalog.family(_text(draft.get("family")))
+    rows = _rows(draft, family)
+    data: dict[str, Any] = {
+        "method": _text(draft.get("method")),
+        "experts": [_expert(row, family) for row in rows],
+        "params": _mapping(draft.get("params")),
+        "after": draft.get("after") or [],
+    }
+    if family.base is not None:
+        data["base"] = family.base
+    weights = [row.get("weight", 1.0) for row in rows]
+    if any(w != 1.0 for w in weights):
+        data["weights"] = weights
+    kept = _mapping(draft.get("kept"))
+    data |= {key: kept[key] for key in KEPT if kept.get(key) is not None}
+    return Recipe.from_json(data)
+
+
+def draft_of(recipe: Recipe, catalog: Catalog, previous: Mapping[str, Any] | None = None) -> dict:
+    """Return the draft that shows a recipe.
+
+    Args:
+        recipe: A checked recipe whose sources the catalog offers.
+        catalog: What can be picked.
+        previous: An earlier draft; chips that the recipe leaves out keep their step and weight.
+    """
+    family = catalog.family_of(recipe)
+    before = {}
+    if previous and previous.get("family") == family.id:
+        rows_before = (_mapping(r) for r in _list(previous.get("experts")))
+        before = {str(r.get("name")): r for r in rows_before}
+    on = {e.source: (i, e) for i, e in enumerate(recipe.experts)}
+    rows = []
+    for choice in family.choices:
+        row = dict(before.get(choice.name, {"name": choice.name, "step": None, "weight": 1.0}))
+        row["on"] = choice.source in on
+        if row["on"]:
+            index, expert = on[choice.source]
+            weights = recipe.weights
+            row["step"] = expert.step if expert.step is not None else _last(choice.steps)
+            row["alias"] = None if expert.name == choice.name else expert.name
+            row["weight"] = 1.0 if weights is None else plain_value(weights[index])
+        rows.append(row)
+    plain = recipe.to_json()
+    return {
+        "family": family.id,
+        "experts": rows,
+        "method": recipe.method,
+        "params": plain.get("params", {}),
+        "after": plain.get("after", []),
+        "kept": {key: plain[key] for key in KEPT if key in plain},
+    }
+
+
+def recipe_from_text(text: str, catalog: Catalog) -> Recipe:
+    """Return the recipe that somebody typed or that a link carries; sources must be on offer."""
+    recipe = Recipe.from_yaml(text)
+    family = catalog.family_of(recipe)
+    if recipe.base is None and family.base is not None and _needs_base(recipe):
+        raise RecipeError(f"{recipe.method} needs a base.", f"Add 'base: {family.base}'.")
+    if len(recipe.experts) > MAX_EXPERTS:
+        raise RecipeError(
+            f"The studio shows at most {MAX_EXPERTS} experts, got {len(recipe.experts)}.",
+            "Use the command line for more.",
+        )
+    return recipe
+
+
+def opening(catalog: Catalog, text: str | None = None) -> tuple[Recipe, MergeError | None]:
+    """Return the recipe a page opens with, and what was wrong with the link if it was not used."""
+    if text:
+        try:
+            return recipe_from_text(text, catalog), None
+        except MergeError as error:
+            return first_recipe(catalog.families[0]), error
+    return first_recipe(catalog.families[0]), None
+
+
+def recipe_line(recipe: Recipe) -> str:
+    """Return a recipe in one line, as one would say it."""
+    params = ", ".join(f"{k} {_word(v)}" for k, v in sorted(recipe.params.items()))
+    weights = recipe.weights or (1.0,) * len(recipe.experts)
+    experts = " + ".join(
+        e.name + (f"@{e.step}" if e.step is not None else "") + ("" if w == 1.0 else f"×{_word(w)}")
+        for e, w in zip(recipe.experts, weights, strict=True)
+    )
+    after = "".join(f" → {s.verb}" for s in recipe.after)
+    return f"{recipe.method}({params}) of {experts}{after}"
+
+
+def _needs_base(recipe: Recipe) -> bool:
+    return "base" in METHODS[recipe.method].needs
+
+
+def _rows(draft: Mapping[str, Any], family: Family) -> list[Mapping[str, Any]]:
+    rows = [_mapping(r) for r in _list(draft.get("experts"))]
+    solo = draft.get("solo")
+    if solo is not None and any(r.get("name") == solo for r in rows):
+        return [r for r in rows if r.get("name") == solo]
+    on = [r for r in rows if r.get("on")]
+    if len(on) > MAX_EXPERTS:
+        raise RecipeError(
+            f"The studio merges at most {MAX_EXPERTS} experts at once, got {len(on)}.",
+            "Switch some off, or use the command line.",
+        )
+    return on
+
+
+def _expert(row: Mapping[str, Any], family: Family) -> dict[str, Any]:
+    choice = family.choice(_text(row.get("name")))
+    out: dict[str, Any] = {"source": choice.source, "name": row.get("alias") or choice.name}
+    step = row.get("step")
+    if step is not None and choice.steps and step != choice.steps[-1]:
+        if step not in choice.steps:
+            raise RecipeError(
+                f"{choice.name} has no checkpoint at step {str(step)[:20]!r}.",
+                f"It has {', '.join(map(str, choice.steps))}.",
+            )
+        out["step"] = step
+    return out
+
+
+def _last(steps: tuple[int, ...]) -> int | None:
+    return steps[-1] if steps else None
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, Depth):
+        return "[" + " ".join(f"{v:g}" for v in value.values) + "]"
+    if isinstance(value, tuple):
+        return "[" + " ".join(_word(v) for v in value) + "]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "auto" if value is None else str(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise RecipeError(f"The page sent {type(value).__name__} where a name belongs.", "Reload.")
+    return value
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"The page sent {type(value).__name__} for settings.", "Reload.")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise RecipeError(f"The page sent {type(value).__name__} for a list.", "Reload.")
+    return value
