@@ -1,6 +1,7 @@
 """Remember which blocks of a merge are on disk, so that a killed merge can go on."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 NAME = ".blocks.journal"
@@ -34,7 +35,9 @@ class Journal:
 
     def close(self) -> None:
         """Stop writing; the file stays."""
-        self._file.close()
+        # Closing flushes, which a full disk refuses; every line was flushed when it was added.
+        with suppress(OSError):
+            self._file.close()
 
     def remove(self) -> None:
         """Forget everything, as the merge is complete."""

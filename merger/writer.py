@@ -83,8 +83,6 @@ class Writer:
     def abandon(self) -> None:
         """Remove everything that was written."""
         self._close()
-        if self._journal is not None:
-            self._journal.close()
         self.claim.abandon()
 
     def _close(self) -> None:
@@ -92,6 +90,8 @@ class Writer:
             _, handle = self._handles.popitem()
             with suppress(OSError):
                 os.close(handle)
+        if self._journal is not None:
+            self._journal.close()
 
     def _shards(self) -> list[tuple[str, ShardFile]]:
         return [

@@ -4,13 +4,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from merger.errors import SourceError
+from merger.front_matter import read_front_matter
 from merger.layout import model_config, read_json
-
-MAX_FRONT_MATTER = 65_536
-
 
 class ModelFolder(NamedTuple):
     """One model of a models folder.
@@ -86,7 +82,7 @@ def _base(names: list[str], named: dict[str, list[str]]) -> str | None:
 
 def _named(folder: Path, config: dict[str, Any]) -> list[str]:
     """Return every name under which a model says what it was fine-tuned from."""
-    tables = [config, _front_matter(folder / "README.md")]
+    tables = [config, read_front_matter(folder / "README.md")]
     if (folder / "adapter_config.json").is_file():
         tables.append(read_json(folder / "adapter_config.json"))
     found: list[str] = []
@@ -96,22 +92,3 @@ def _named(folder: Path, config: dict[str, Any]) -> list[str]:
             listed = value if isinstance(value, list) else [value]
             found += [text for text in listed if isinstance(text, str) and text]
     return found
-
-
-def _front_matter(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_FRONT_MATTER).decode("utf-8", "replace")
-    except OSError:
-        return {}
-    if not text.startswith("---\n"):
-        return {}
-    block, end, _ = text[4:].partition("\n---")
-    # A billion laughs need an anchor; model cards have none.
-    if not end or "&" in block and "*" in block:
-        return {}
-    try:
-        table = yaml.safe_load(block)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return {}
-    return table if isinstance(table, dict) else {}
