@@ -59,12 +59,17 @@ class Scorer:
         self._loaded: object = None
         self._kept: Lru[Outcomes] = Lru(MEMORY_BYTES, lambda kept: 24 * len(kept))
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put these numbers into the model unless they are there; in the model's thread only."""
-        if self._loaded is not tensors:
+    def load(self, tensors: Mapping[str, Tensor], token: object) -> None:
+        """Put numbers into the model, in the model's thread only.
+
+        Args:
+            tensors: The numbers by name on disk.
+            token: Stands for these numbers; while it is the last one loaded, nothing is copied.
+        """
+        if self._loaded is not token:
             self._loaded = None
             self.runner.load(tensors)
-            self._loaded = tensors
+            self._loaded = token
 
     def known(self, digest: str, split: str) -> FullScore | None:
         """Return the remembered answers of a model to all tasks, or None."""
@@ -111,10 +116,12 @@ class Scorer:
     def _answer(
         self, task: Task, tensors: Mapping[str, Tensor], split: str, follow: _Follower
     ) -> Outcomes:
+        token = object()
+
         def pause(done: int) -> None:
             follow.at(done, task.title)
             MODELS.let_urgent_in()
-            self.load(tensors)
+            self.load(tensors, token)
 
         def job() -> Outcomes:
             return task.predict(self.runner, split, pause=pause)
