@@ -1,0 +1,161 @@
+"""One piece in, one merged piece out: the only place that calls methods."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Event, Lock
+from typing import Any, NamedTuple
+
+from merger.checkpoint import TORCH_NAMES, Checkpoint
+from merger.errors import MergeError
+from merger.feeds import Serving
+from merger.inputs import CheckpointInputs, is_finite
+from merger.lazy import Tensor, torch
+from merger.pieces import BLOCK, Piece, cut_up
+from merger.plan import Plan, TensorPlan
+from merger.progress import Report, check_cancel
+from merger.survey import Survey, SurveyCache
+
+
+class Block(NamedTuple):
+    """Entries start to stop of one tensor, merged or copied by one call."""
+
+    key: str
+    start: int
+    stop: int
+
+
+def prepare(
+    plan: Plan,
+    base: Checkpoint | None,
+    experts: Sequence[Checkpoint],
+    *,
+    cache: SurveyCache | None = None,
+    report: Report | None = None,
+    cancel: Event | None = None,
+    device: str = "cpu",
+    data: Mapping[str, Sequence[Checkpoint]] | None = None,
+) -> "Prepared":
+    """Take the statistics that the method needs, and get ready to merge block by block.
+
+    Args:
+        plan: What happens to each tensor.
+        base: The checkpoint that the experts were fine-tuned from.
+        experts: One per expert of the recipe, in order.
+        cache: Results of earlier surveys of the same models.
+        report: Told how far the survey is.
+        cancel: Stops the survey, and every block after it.
+        device: Where methods compute.
+        data: For each feed from calibration data, one checkpoint per expert.
+    """
+    inputs = CheckpointInputs(plan, base, experts, data)
+    survey = Survey(plan, inputs, cache, report, cancel, device)
+    survey.take()
+    return Prepared(plan, inputs, survey, cancel, device)
+
+
+class Prepared:
+    """A merge that is ready to run; blocks may be merged in any order, from many threads."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        inputs: CheckpointInputs,
+        survey: Survey,
+        cancel: Event | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.plan = plan
+        self._inputs = inputs
+        self._survey = survey
+        self._cancel = cancel
+        self._device = device
+        self._lock = Lock()
+        self._whole: Mapping[str, Tensor] | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the experts when each gets a model of its own, else nothing."""
+        return self.plan.names if self.plan.method.output == "per_task" else ()
+
+    def blocks(self, block_size: int = BLOCK) -> Iterator[Block]:
+        """Yield the blocks of every tensor in order; where the method needs more, longer ones."""
+        for tensor in self.plan.tensors:
+            merged = tensor.action == "merge"
+            scope = self.plan.scope_at(tensor.settings) if merged else "element"
+            for piece in cut_up(tensor, scope, block_size):
+                yield Block(tensor.key, piece.start, piece.stop)
+
+    def merge_block(self, block: Block) -> Tensor:
+        """Return the merged entries, flat, in the dtype they are written in.
+
+        Methods that give one model per expert return (n, length).
+
+        Raises:
+            FeedError: an input holds NaN or infinity.
+            MergeError: a result is not finite.
+            Cancelled: somebody asked to stop.
+        """
+        check_cancel(self._cancel)
+        tensor = self.plan.by_key[block.key]
+        if tensor.action != "merge":
+            return self._copy(tensor, block)
+        if self.plan.scope_at(tensor.settings) == "model":
+            values = self._model()[block.key].reshape(-1)[block.start : block.stop]
+        elif block.start == block.stop:
+            shape = (self.plan.n, 0) if self.outputs else (0,)
+            values = torch.empty(shape, dtype=torch.float32)
+        else:
+            piece = Piece((tensor,), block.start, block.stop)
+            values = merged(Serving(self.plan, self._inputs, self._survey, piece, self._device))
+        return round_once(values.cpu(), tensor)
+
+    def _copy(self, tensor: TensorPlan, block: Block) -> Tensor:
+        assert tensor.source is not None
+        values = self._inputs.source(tensor.source).read(block.key, block.start, block.stop)
+        values = values.to(torch_dtype(tensor.out_dtype))
+        return values.expand(self.plan.n, -1) if self.outputs else values
+
+    def _model(self) -> Mapping[str, Tensor]:
+        with self._lock:
+            if self._whole is None:
+                self._whole = merged_model(self.plan, self._inputs, self._survey, self._device)
+            return self._whole
+
+
+def merged(serving: Serving) -> Tensor:
+    """Return the merged entries of a piece in float32: (length,), or (n, length) per task."""
+    plan = serving.plan
+    verbs = sum(stage.label == "after" for stage in plan.stages)
+    if plan.method.output != "delta" and not verbs:
+        method = next(stage for stage in plan.stages if stage.label == "merge")
+        return serving.evaluate(method)
+    base, update = serving.base(), serving.update(verbs)
+    # Where nothing changes the base comes back as it is: adding 0 would turn -0 into 0.
+    return torch.where(update == 0.0, base, base + update)
+
+
+def merged_model(plan: Plan, inputs: Any, survey: Survey, device: str) -> Mapping[str, Tensor]:
+    """Return all merged tensors in float32, for methods that need the whole model at once."""
+    raise NotImplementedError
+
+
+def round_once(values: Tensor, tensor: TensorPlan) -> Tensor:
+    """Return values in the dtype they are written in, which must be able to hold them."""
+    if not is_finite(values):
+        raise _overflow(values, tensor.key, "float32", "Lower scale or the coefficients.")
+    dtype = torch_dtype(tensor.out_dtype)
+    rounded = values.to(dtype)
+    if tensor.out_dtype in ("F16", "BF16") and not is_finite(rounded):
+        name = str(dtype).removeprefix("torch.")
+        raise _overflow(rounded, tensor.key, name, "Lower scale or set out_dtype: float32.")
+    return rounded
+
+
+def _overflow(values: Tensor, key: str, name: str, hint: str) -> MergeError:
+    count = int((~torch.isfinite(values)).sum())
+    what = "1 value overflows" if count == 1 else f"{count} values overflow"
+    return MergeError(f"{key}: {what} {name}.", hint)
+
+
+def torch_dtype(word: str) -> Any:
+    """Return torch's dtype for a word of safetensors'."""
+    return getattr(torch, TORCH_NAMES[word])

@@ -1,0 +1,187 @@
+"""Find exact cuts: the magnitude above which exactly k entries lie, ties by lowest index."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+ALL = 1 << 62
+# Magnitudes as float32 bit patterns, without the sign, are monotone integers of 31 bits.
+HIGH_BINS = 1 << 15
+LOW_BINS = 1 << 16
+Blocks = Callable[[], Iterable[tuple[int, np.ndarray]]]
+
+
+class Cut(NamedTuple):
+    """Entries above the threshold survive, and those at it up to an index.
+
+    Args:
+        threshold: The k-th largest magnitude.
+        last: The last index at which an entry equal to the threshold survives.
+    """
+
+    threshold: float
+    last: int
+
+
+NOTHING = Cut(float("inf"), -1)
+EVERYTHING = Cut(0.0, ALL)
+
+
+def keep_count(density: float, entries: int) -> int:
+    """Return how many entries a share keeps: rounded down, but at least one when it is not 0.
+
+    Example:
+        >>> keep_count(0.29, 100), keep_count(0.001, 10), keep_count(0.0, 10)
+        (28, 1, 0)
+    """
+    if density >= 1.0:
+        return entries
+    if density <= 0.0:
+        return 0
+    return min(entries, max(1, int(density * entries)))
+
+
+def cut_of(magnitudes: np.ndarray, k: int, ascending: np.ndarray | None = None) -> Cut:
+    """Return the cut that keeps exactly k of these magnitudes.
+
+    Args:
+        magnitudes: Flat, in canonical order.
+        k: How many to keep.
+        ascending: The same magnitudes sorted, when that is known.
+    """
+    entries = len(magnitudes)
+    if k <= 0:
+        return NOTHING
+    if k >= entries:
+        return EVERYTHING
+    if ascending is None:
+        threshold = np.partition(magnitudes, entries - k)[entries - k]
+        above = int(np.count_nonzero(magnitudes > threshold))
+        reached = above + int(np.count_nonzero(magnitudes == threshold))
+    else:
+        threshold = ascending[entries - k]
+        above = entries - int(np.searchsorted(ascending, threshold, "right"))
+        reached = entries - int(np.searchsorted(ascending, threshold, "left"))
+    if reached == k:
+        return Cut(float(threshold), ALL)
+    return Cut(float(threshold), int(np.flatnonzero(magnitudes == threshold)[k - above - 1]))
+
+
+def survives(magnitudes: np.ndarray, cut: Cut, first: int) -> np.ndarray:
+    """Return which of these magnitudes survive; `first` is the index of the first one."""
+    threshold = np.float32(cut.threshold)
+    if cut.last >= first + len(magnitudes) - 1:
+        return magnitudes >= threshold
+    kept = magnitudes > threshold
+    ties = max(0, cut.last + 1 - first)
+    if ties:
+        kept[:ties] |= magnitudes[:ties] == threshold
+    return kept
+
+
+def stream_cuts(
+    blocks: Blocks, entries: int, wanted: Sequence[Iterable[int]]
+) -> list[dict[int, Cut]]:
+    """Return the cuts of several experts without holding their magnitudes.
+
+    Two passes over histograms of the bit patterns, upper half then lower half, and a third one
+    only where equal magnitudes must be told apart.
+
+    Args:
+        blocks: Called for each pass; gives (first index, magnitudes of shape (n, length)).
+        entries: How many entries there are.
+        wanted: For each expert, how many entries to keep; several when tensors differ.
+    """
+    found: list[dict[int, Cut]] = []
+    open_: list[dict[int, _Search]] = []
+    for counts in wanted:
+        simple = {k: NOTHING if k <= 0 else EVERYTHING for k in counts if not 0 < k < entries}
+        found.append(simple)
+        open_.append({k: _Search(k) for k in counts if 0 < k < entries})
+    if any(open_):
+        _narrow_high(blocks, open_)
+        _narrow_low(blocks, open_)
+        _find_last(blocks, open_)
+    for cuts, searches in zip(found, open_, strict=True):
+        cuts.update({k: search.cut() for k, search in searches.items()})
+    return found
+
+
+class _Search:
+    """The search for one cut: what is known of its bit pattern, and how many are still to take."""
+
+    def __init__(self, k: int) -> None:
+        self.left = k
+        self.bits = 0
+        self.last = ALL
+
+    def pick(self, histogram: np.ndarray) -> int:
+        """Choose the bin in which the k-th largest lies, and count what lies above it."""
+        above = np.cumsum(histogram[::-1])
+        at = int(np.searchsorted(above, self.left))
+        self.left -= int(above[at - 1]) if at else 0
+        chosen = len(histogram) - 1 - at
+        if self.left == histogram[chosen]:
+            self.last = ALL
+        else:
+            self.last = -1
+        return chosen
+
+    def cut(self) -> Cut:
+        return Cut(float(np.array([self.bits], np.uint32).view(np.float32)[0]), self.last)
+
+
+def _bits(magnitudes: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(magnitudes).view(np.uint32)
+
+
+def _narrow_high(blocks: Blocks, searches: Sequence[dict[int, _Search]]) -> None:
+    counts = [np.zeros(HIGH_BINS, np.int64) for _ in searches]
+    for _, magnitudes in blocks():
+        for row, count, wanted in zip(magnitudes, counts, searches, strict=True):
+            if wanted:
+                count += np.bincount(_bits(row) >> 16, minlength=HIGH_BINS)
+    for count, wanted in zip(counts, searches, strict=True):
+        for search in wanted.values():
+            search.bits = search.pick(count) << 16
+
+
+def _narrow_low(blocks: Blocks, searches: Sequence[dict[int, _Search]]) -> None:
+    counts = [
+        {search.bits >> 16: np.zeros(LOW_BINS, np.int64) for search in wanted.values()}
+        for wanted in searches
+    ]
+    for _, magnitudes in blocks():
+        for row, by_bin in zip(magnitudes, counts, strict=True):
+            bits = _bits(row)
+            for high, count in by_bin.items():
+                inside = bits[(bits >> 16) == high] & 0xFFFF
+                count += np.bincount(inside, minlength=LOW_BINS)
+    for wanted, by_bin in zip(searches, counts, strict=True):
+        for search in wanted.values():
+            search.bits |= search.pick(by_bin[search.bits >> 16])
+
+
+def _find_last(blocks: Blocks, searches: Sequence[dict[int, _Search]]) -> None:
+    tied = [[s for s in wanted.values() if s.last != ALL] for wanted in searches]
+    for first, magnitudes in _while_any(blocks(), tied):
+        for row, wanted in zip(magnitudes, tied, strict=True):
+            for search in wanted:
+                if search.left == 0:
+                    continue
+                equal = np.flatnonzero(_bits(row) == search.bits)
+                if len(equal) >= search.left:
+                    search.last = first + int(equal[search.left - 1])
+                    search.left = 0
+                else:
+                    search.left -= len(equal)
+
+
+def _while_any(
+    blocks: Iterable[tuple[int, np.ndarray]], searches: Sequence[Sequence[_Search]]
+) -> Iterator[tuple[int, np.ndarray]]:
+    for block in blocks:
+        if not any(s.left for wanted in searches for s in wanted):
+            return
+        yield block

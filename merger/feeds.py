@@ -1,0 +1,168 @@
+"""What a method is handed for one piece, as its signature asks."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from merger.inputs import Inputs
+from merger.lazy import Tensor, torch
+from merger.pieces import Piece
+from merger.plan import Plan, Stage
+from merger.signature import FeedUse, Signature
+
+
+class Statistics(Protocol):
+    """What a survey knows; see merger/survey.py."""
+
+    def mask(self, serving: "Serving", stage: Stage, use: FeedUse) -> Tensor:
+        """Return which entries of the piece survive a cut."""
+        ...
+
+    def majority(self, serving: "Serving", stage: Stage, use: FeedUse) -> Any:
+        """Return the sign that most entries elect."""
+        ...
+
+    def gram(self, serving: "Serving", stage: Stage, use: FeedUse) -> Tensor:
+        """Return inner products over the tensor."""
+        ...
+
+    def l1(self, serving: "Serving", stage: Stage, use: FeedUse) -> float | None:
+        """Return a sum of magnitudes."""
+        ...
+
+
+class Serving:
+    """One piece, with everything that methods and verbs may ask for; read at most once.
+
+    Args:
+        plan: What is merged.
+        inputs: Where the piece is read.
+        statistics: What the survey knows.
+        piece: The piece.
+        device: Where methods compute.
+    """
+
+    def __init__(
+        self, plan: Plan, inputs: Inputs, statistics: Statistics, piece: Piece, device: str = "cpu"
+    ) -> None:
+        self.plan = plan
+        self.piece = piece
+        self.settings = piece.settings
+        self._inputs = inputs
+        self._statistics = statistics
+        self._device = device
+        self._shape = piece.shape(plan.scope_at(self.settings))
+        self._kept: dict[Any, Tensor] = {}
+
+    def base(self) -> Tensor:
+        """Return the base's entries, (length,)."""
+        return self._once("base", lambda: self._inputs.base(self.piece))
+
+    def theta(self) -> Tensor:
+        """Return the experts' entries, (n, length), as verbs before the method left them."""
+        if any(stage.label == "before" for stage in self.plan.stages):
+            return self._once("changed theta", lambda: self.base() + self.deltas(self._method))
+        return self._once("theta", lambda: self._inputs.theta(self.piece))
+
+    def deltas(self, stage: Stage, weighted: bool = False) -> Tensor:
+        """Return the task vectors as a stage finds them, (n, length).
+
+        Args:
+            stage: The stage; verbs before it have done their work.
+            weighted: Whether each is multiplied by its coefficient.
+        """
+        done = stage.index if stage.label == "before" else len(self.settings.before)
+        if done:
+            verb = self.plan.stages[done - 1]
+            tau = self._once(("deltas", done), lambda: self.evaluate(verb))
+        else:
+            tau = self._once("deltas", self._raw_deltas)
+        if not weighted or stage.label == "before" or all(w == 1.0 for w in self.settings.weights):
+            return tau
+        return self._once("weighted", lambda: tau * self._weights(tau))
+
+    def _raw_deltas(self) -> Tensor:
+        # Formed from what is there already, so that no entry is read twice.
+        if "theta" in self._kept:
+            return self._kept["theta"] - self.base()
+        return self._inputs.deltas(self.piece)
+
+    def update(self, after: int) -> Tensor:
+        """Return the merged update once `after` verbs have done their work, (length,)."""
+        if after:
+            verb = self.plan.stages[self.plan.stages.index(self._method) + after]
+            return self._once(("update", after), lambda: self.evaluate(verb))
+        return self._once("update", self._first_update)
+
+    def _first_update(self) -> Tensor:
+        result = self.evaluate(self._method)
+        return result - self.base() if self.plan.method.output == "weight" else result
+
+    @property
+    def _method(self) -> Stage:
+        return next(stage for stage in self.plan.stages if stage.label == "merge")
+
+    def evaluate(
+        self, stage: Stage, function: Signature | None = None, weighted: bool = True
+    ) -> Tensor:
+        """Call a method, or a function that its survey looks at, on this piece; flat again."""
+        signature = function or stage.method.signature
+        knobs = stage.knobs(self.settings)
+        feeds = [self._feed(use, stage, knobs, weighted) for use in signature.feeds]
+        given = {p.name: self._knob(knobs[p.name]) for p in signature.params}
+        result = signature.fn(*feeds, **given)
+        stacked = signature.output in ("deltas", "per_task")
+        return result.reshape((self.plan.n, -1) if stacked else (-1,))
+
+    def _feed(self, use: FeedUse, stage: Stage, knobs: Mapping[str, Any], weighted: bool) -> Any:
+        name = use.feed.name
+        if name == "deltas":
+            return self._stacked(self.deltas(stage, weighted))
+        if name == "weights":
+            return self._stacked(self.theta())
+        if name == "base":
+            return self.base().reshape(self._shape)
+        if name == "update":
+            return self.update(stage.index).reshape(self._shape)
+        if name == "coefficients":
+            return self.settings.weights
+        if name == "depth":
+            return self.piece.first.depth
+        if name == "uniform":
+            draw = partial(self._inputs.uniform, self.piece, stage.salt)
+            return self._stacked(self._once(("uniform", stage.salt), draw))
+        return self._surveyed(use, stage, knobs)
+
+    def _surveyed(self, use: FeedUse, stage: Stage, knobs: Mapping[str, Any]) -> Any:
+        name = use.feed.name
+        if name == "cut":
+            mask = partial(self._statistics.mask, self, stage, use)
+            return self._stacked(self._once(("cut", stage.label, stage.index, use.of), mask))
+        if name == "majority":
+            return partial(self._statistics.majority, self, stage, use)
+        if name in ("gram", "weight_gram"):
+            return self._statistics.gram(self, stage, use)
+        if name == "l1":
+            wanted = use.of.when is None or use.of.when(knobs)
+            return self._statistics.l1(self, stage, use) if wanted else None
+        return self._stacked(self._once(name, partial(self._inputs.data, name, self.piece)))
+
+    def _stacked(self, stack: Tensor) -> Tensor:
+        return stack.reshape(self.plan.n, *self._shape)
+
+    def _once(self, key: Any, make: Any) -> Tensor:
+        if key not in self._kept:
+            made = make()
+            self._kept[key] = made if self._device == "cpu" else made.to(self._device)
+        return self._kept[key]
+
+    def _weights(self, like: Tensor) -> Tensor:
+        weights = torch.tensor(self.settings.weights, dtype=torch.float32, device=like.device)
+        return weights.unsqueeze(1)
+
+    def _knob(self, value: Any) -> Any:
+        # A value per expert broadcasts over the stack, so that formulas read the same.
+        if isinstance(value, tuple) and not any(isinstance(v, str) for v in value):
+            column = torch.tensor(value, dtype=torch.float32, device=self._device)
+            return column.reshape(-1, *[1] * len(self._shape))
+        return value

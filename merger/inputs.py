@@ -1,0 +1,120 @@
+"""Where pieces of the models come from: checkpoints that are read block by block."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from merger.checkpoint import Checkpoint
+from merger.errors import FeedError
+from merger.lazy import Tensor, torch
+from merger.pieces import Piece
+from merger.plan import BASE, Plan
+from merger.randomness import key_of, uniforms
+
+
+class Inputs(Protocol):
+    """What the engine reads pieces from; everything is float32 and flat."""
+
+    def base(self, piece: Piece) -> Tensor:
+        """Return the base's entries, (length,)."""
+        ...
+
+    def theta(self, piece: Piece) -> Tensor:
+        """Return the experts' entries, (n, length)."""
+        ...
+
+    def deltas(self, piece: Piece) -> Tensor:
+        """Return the task vectors before any coefficient, (n, length)."""
+        ...
+
+    def uniform(self, piece: Piece, salt: str) -> Tensor:
+        """Return random numbers in [0, 1), (n, length)."""
+        ...
+
+    def data(self, feed: str, piece: Piece) -> Tensor:
+        """Return what was computed from calibration data, (n, length)."""
+        ...
+
+
+class CheckpointInputs:
+    """Pieces read from checkpoints, checked to be finite.
+
+    Args:
+        plan: What is merged.
+        base: The base, if any.
+        experts: All experts of the recipe, in order.
+        data: For each feed from calibration data, one checkpoint per expert.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        base: Checkpoint | None,
+        experts: Sequence[Checkpoint],
+        data: Mapping[str, Sequence[Checkpoint]] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._base = base
+        self._experts = list(experts)
+        self._data = dict(data or {})
+
+    def source(self, index: int) -> Checkpoint:
+        """Return an expert by its place in the recipe, or the base."""
+        if index != BASE:
+            return self._experts[index]
+        assert self._base is not None
+        return self._base
+
+    def base(self, piece: Piece) -> Tensor:
+        """Return the base's entries, (length,)."""
+        assert self._base is not None
+        return _read(self._base, piece)
+
+    def theta(self, piece: Piece) -> Tensor:
+        """Return the experts' entries, (n, length)."""
+        return self._stack(self._experts, piece)
+
+    def deltas(self, piece: Piece) -> Tensor:
+        """Return the task vectors before any coefficient, (n, length)."""
+        stack = self._stack(self._experts, piece)
+        stack -= self.base(piece)
+        return stack
+
+    def uniform(self, piece: Piece, salt: str) -> Tensor:
+        """Return random numbers in [0, 1), (n, length)."""
+        key, seed = piece.first.key, self._plan.seed
+        rows = [
+            uniforms(key_of(seed, name, key, salt), piece.start, piece.stop)
+            for name in self._plan.names
+        ]
+        return torch.from_numpy(np.stack(rows))
+
+    def data(self, feed: str, piece: Piece) -> Tensor:
+        """Return what was computed from calibration data, (n, length)."""
+        return self._stack(self._data[feed], piece)
+
+    def _stack(self, models: Sequence[Checkpoint], piece: Piece) -> Tensor:
+        stack = torch.empty((self._plan.n, len(piece)), dtype=torch.float32)
+        for row, model in zip(stack, models[: self._plan.n], strict=True):
+            row.copy_(_read(model, piece))
+        return stack
+
+
+def _read(model: Checkpoint, piece: Piece) -> Tensor:
+    key = piece.first.key
+    values = model.read(key, piece.start, piece.stop).to(torch.float32)
+    if not is_finite(values):
+        raise FeedError(
+            f"{model.label}: {key} holds NaN or infinity.",
+            "Choose a checkpoint whose numbers are finite.",
+        )
+    return values
+
+
+def is_finite(values: Tensor) -> bool:
+    """Return whether every entry is a finite number."""
+    if values.numel() == 0:
+        return True
+    low, high = torch.aminmax(values)
+    return bool(torch.isfinite(low) & torch.isfinite(high))

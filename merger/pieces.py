@@ -1,0 +1,67 @@
+"""Pieces of a model: consecutive entries of one tensor, or of several that lie side by side."""
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+from merger.algebra import CHUNK
+from merger.plan import Settings, TensorPlan
+
+# Long enough to keep the overhead small, short enough to stay in the cache. Statistics are taken
+# over blocks of this length whatever the engine's own blocks are.
+BLOCK = 8 * CHUNK
+
+
+class Piece(NamedTuple):
+    """Entries that one call of a method works on.
+
+    Args:
+        tensors: The tensors; more than one only where all lie side by side in memory.
+        start: First entry, counted from the start of the first tensor.
+        stop: One past the last entry, counted from the start of the first tensor.
+    """
+
+    tensors: tuple[TensorPlan, ...]
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def first(self) -> TensorPlan:
+        """The tensor in which it begins."""
+        return self.tensors[0]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, the same for all its tensors."""
+        return self.tensors[0].settings
+
+    def shape(self, scope: str) -> tuple[int, ...]:
+        """Return the shape in which a method of this scope sees it."""
+        if scope == "element" or len(self.tensors) > 1:
+            return (len(self),)
+        if scope == "row":
+            columns = row_length(self.first.shape)
+            return (len(self) // columns if columns else 0, columns)
+        return self.first.shape
+
+
+def row_length(shape: tuple[int, ...]) -> int:
+    """Return the length of a row: a tensor is [first axis, all others], a vector is one row."""
+    return prod(shape[1:]) if len(shape) > 1 else prod(shape)
+
+
+def cut_up(tensor: TensorPlan, scope: str, block: int = BLOCK) -> Iterator[Piece]:
+    """Yield the pieces of a tensor, at most `block` entries each where the scope allows it."""
+    size = tensor.numel
+    if scope in ("tensor", "model") or size <= block:
+        yield Piece((tensor,), 0, size)
+        return
+    step = block
+    if scope == "row":
+        columns = row_length(tensor.shape)
+        step = max(1, block // columns) * columns
+    for start in range(0, size, step):
+        yield Piece((tensor,), start, min(size, start + step))

@@ -1,0 +1,275 @@
+"""Statistics over a tensor or the whole model: cuts, elected signs, sizes, inner products."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from threading import Event, RLock
+from typing import Any
+
+import numpy as np
+
+from merger.algebra import CHUNK, l1
+from merger.cuts import Cut, cut_of, keep_count, stream_cuts, survives
+from merger.feeds import Serving
+from merger.inputs import Inputs
+from merger.lazy import Tensor, torch
+from merger.lru import Lru
+from merger.pieces import BLOCK, Piece, cut_up
+from merger.plan import Plan, Settings, Stage, TensorPlan
+from merger.progress import Progress, Report, check_cancel
+from merger.signature import FeedUse, Of, Signature, read_signature
+
+# Up to so many magnitudes are held in memory at once; above it, they are streamed.
+IN_MEMORY = 1 << 24
+CACHE_BYTES = 512 << 20
+
+
+class SurveyCache(Lru[Any]):
+    """Results of surveys, kept while settings move. One cache serves one set of models.
+
+    Args:
+        budget: Bytes that may be kept.
+    """
+
+    def __init__(self, budget: int = CACHE_BYTES) -> None:
+        super().__init__(budget, lambda value: int(getattr(value, "nbytes", 64)))
+
+
+@lru_cache(maxsize=256)
+def signature_of(fn: Callable[..., Any]) -> Signature:
+    """Return the signature of a function that a survey looks at."""
+    return read_signature(fn)
+
+
+class Survey:
+    """Takes statistics as they are asked for, and keeps them.
+
+    Args:
+        plan: What is merged.
+        inputs: Where pieces are read.
+        cache: Where results are kept for other settings of the same models.
+        report: Told how far a pass over the model is.
+        cancel: Stops a pass.
+        device: Where methods compute.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        inputs: Inputs,
+        cache: SurveyCache | None = None,
+        report: Report | None = None,
+        cancel: Event | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.plan = plan
+        self.inputs = inputs
+        self.cache = cache if cache is not None else SurveyCache()
+        self._report = report
+        self._cancel = cancel
+        self._device = device
+        self._lock = RLock()
+        self._known: dict[Hashable, Any] = {}
+
+    def take(self) -> None:
+        """Take the statistics over the whole model that the settings ask for."""
+        for stage in self.plan.stages:
+            for use in _surveyed(stage):
+                knobs = [stage.knobs(s) for s in self._variants()]
+                reach = [k for k in knobs if use.of.scope_at(k) == "global"]
+                if use.feed.name == "cut" and reach:
+                    self._global_cuts(stage, use)
+                if use.feed.name == "l1" and any(
+                    use.of.when is None or use.of.when(k) for k in reach
+                ):
+                    self._l1_of(stage, use.of, self.plan.merged, "")
+
+    def mask(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
+        """Return which entries of the piece survive a cut, (n, length) booleans."""
+        looked_at = self._magnitudes(serving, stage, use.of)
+        rows = [
+            survives(row, cut, self._index(serving.piece, stage, use.of))
+            for row, cut in zip(looked_at, self.cuts(serving.piece.first, stage, use), strict=True)
+        ]
+        return torch.from_numpy(np.stack(rows)).to(self._device)
+
+    def cuts(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> list[Cut]:
+        """Return each expert's cut for this tensor."""
+        knobs = stage.knobs(tensor.settings)
+        if use.of.scope_at(knobs) == "global":
+            return self._global_cuts(stage, use)[id(tensor.settings)]
+        name = ("cut", _place(stage), use.of, tensor.key)
+        return self._keep(name, lambda: self._tensor_cuts(tensor, stage, use))
+
+    def majority(self, serving: Serving, stage: Stage, use: FeedUse) -> float:
+        """Return the sign that most entries elect over the tensor or the model: -1, 0 or 1."""
+        tensor = serving.piece.first
+        is_global = use.of.scope_at(stage.knobs(tensor.settings)) == "global"
+        tensors = self._of_scope(stage, use.of) if is_global else (tensor,)
+        name = ("majority", _place(stage), use.of, "" if is_global else tensor.key)
+        return self._keep(name, lambda: self._majority(stage, use.of, tensors))
+
+    def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
+        """Return inner products over the tensor, (n, n) float64."""
+        tensor = serving.piece.first
+        name = (use.feed.name, _place(stage), tensor.key)
+        of_weights = use.feed.name == "weight_gram"
+        products = self._keep(name, lambda: self._gram(tensor, stage, of_weights))
+        if not of_weights and stage.label != "before":
+            weights = np.array(tensor.weights)
+            products = products * np.outer(weights, weights)
+        return torch.from_numpy(products)
+
+    def l1(self, serving: Serving, stage: Stage, use: FeedUse) -> float:
+        """Return the sum of magnitudes over the tensor or the model."""
+        tensor = serving.piece.first
+        if use.of.scope_at(stage.knobs(tensor.settings)) == "global":
+            return self._l1_of(stage, use.of, self.plan.merged, "")
+        return self._l1_of(stage, use.of, (tensor,), tensor.key)
+
+    def _keep(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if name not in self._known:
+                self._known[name] = make()
+            return self._known[name]
+
+    def _variants(self) -> list[Settings]:
+        """Return the distinct settings of the merged tensors."""
+        return list({id(t.settings): t.settings for t in self.plan.merged}.values())
+
+    def _of_scope(self, stage: Stage, of: Of) -> tuple[TensorPlan, ...]:
+        return tuple(
+            t for t in self.plan.merged if of.scope_at(stage.knobs(t.settings)) == "global"
+        )
+
+    def _index(self, piece: Piece, stage: Stage, of: Of) -> int:
+        """Return the index of the piece's first entry in the order of the cut's scope."""
+        is_global = of.scope_at(stage.knobs(piece.settings)) == "global"
+        return piece.start + (piece.first.offset if is_global else 0)
+
+    def _serve(self, piece: Piece) -> Serving:
+        return Serving(self.plan, self.inputs, self, piece, self._device)
+
+    def _pieces(self, tensors: Iterable[TensorPlan], note: str) -> Iterator[Serving]:
+        """Yield the pieces of some tensors; always the same ones, whatever the engine's blocks."""
+        tensors = list(tensors)
+        total, done = sum(t.numel for t in tensors), 0
+        for tensor in tensors:
+            for piece in cut_up(tensor, self.plan.scope_at(tensor.settings), BLOCK):
+                check_cancel(self._cancel)
+                if len(piece):
+                    yield self._serve(piece)
+                done += len(piece)
+                if self._report and len(tensors) > 1:
+                    self._report(Progress(done, total, "values", note))
+
+    def _magnitudes(self, serving: Serving, stage: Stage, of: Of) -> np.ndarray:
+        """Return |values| that a cut ranks, (n, length); coefficients do not count."""
+        if of.on is None:
+            values = serving.deltas(stage)
+        else:
+            values = serving.evaluate(stage, signature_of(of.on), weighted=False)
+        return values.abs().cpu().numpy()
+
+    def _tensor_cuts(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> list[Cut]:
+        shares = _shares(stage.knobs(tensor.settings)[use.of.knob], self.plan.n)
+        counts = [keep_count(share, tensor.numel) for share in shares]
+        found = self._select((tensor,), stage, use.of, [{k} for k in counts], tensor.numel)
+        return [cuts[k] for cuts, k in zip(found, counts, strict=True)]
+
+    def _global_cuts(self, stage: Stage, use: FeedUse) -> Mapping[int, list[Cut]]:
+        """Return each expert's cut for each distinct settings, by their id.
+
+        Where the share differs between tensors, each takes the cut that its share would give over
+        the whole model.
+        """
+        name = ("cut", _place(stage), use.of)
+        return self._keep(name, lambda: self._find_global_cuts(stage, use))
+
+    def _find_global_cuts(self, stage: Stage, use: FeedUse) -> Mapping[int, list[Cut]]:
+        counts = {
+            id(settings): [
+                keep_count(share, self.plan.numel)
+                for share in _shares(stage.knobs(settings)[use.of.knob], self.plan.n)
+            ]
+            for settings in self._variants()
+            if use.of.scope_at(stage.knobs(settings)) == "global"
+        }
+        wanted = [{row[i] for row in counts.values()} for i in range(self.plan.n)]
+        found = self._select(self.plan.merged, stage, use.of, wanted, self.plan.numel)
+        return {at: [found[i][k] for i, k in enumerate(row)] for at, row in counts.items()}
+
+    def _select(
+        self,
+        tensors: Sequence[TensorPlan],
+        stage: Stage,
+        of: Of,
+        wanted: Sequence[Iterable[int]],
+        entries: int,
+    ) -> list[dict[int, Cut]]:
+        """Return the cuts of each expert over some tensors, in memory or streamed."""
+
+        def blocks() -> Iterator[tuple[int, np.ndarray]]:
+            at = 0
+            for serving in self._pieces(tensors, "Ranking changes"):
+                yield at, self._magnitudes(serving, stage, of)
+                at += len(serving.piece)
+
+        if entries * self.plan.n > IN_MEMORY:
+            return stream_cuts(blocks, entries, wanted)
+        rows = [magnitudes for _, magnitudes in blocks()]
+        whole = np.concatenate(rows, axis=1) if rows else np.empty((self.plan.n, 0), np.float32)
+        return [
+            {k: cut_of(row, k) for k in counts} for row, counts in zip(whole, wanted, strict=True)
+        ]
+
+    def _majority(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> float:
+        assert of.on is not None
+        balance = 0
+        for serving in self._pieces(tensors, "Counting signs"):
+            elected = serving.evaluate(stage, signature_of(of.on))
+            balance += int((elected > 0).sum()) - int((elected < 0).sum())
+        return float(np.sign(balance))
+
+    def _gram(self, tensor: TensorPlan, stage: Stage, of_weights: bool) -> np.ndarray:
+        n = self.plan.n
+        products = np.zeros((n, n))
+        for serving in self._pieces((tensor,), ""):
+            stack = serving.theta() if of_weights else serving.deltas(stage)
+            add_products(products, stack.cpu().numpy())
+        return products
+
+    def _l1_of(
+        self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str
+    ) -> float:
+        name = ("l1", _place(stage), of, scope_name)
+        return self._keep(name, lambda: self._l1_pass(stage, of, tensors))
+
+    def _l1_pass(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> float:
+        assert of.on is not None
+        result = 0.0
+        for serving in self._pieces(tensors, "Measuring sizes"):
+            result += l1(serving.evaluate(stage, signature_of(of.on)))
+        return result
+
+
+def add_products(products: np.ndarray, stack: np.ndarray) -> None:
+    """Add inner products of the rows to an (n, n) float64 matrix, over pieces of fixed length."""
+    for start in range(0, stack.shape[1], CHUNK):
+        rows = stack[:, start : start + CHUNK].astype(np.float64)
+        for i, left in enumerate(rows):
+            for j in range(i, len(rows)):
+                # Not BLAS, whose sums depend on the number of threads.
+                products[i, j] += np.einsum("i,i->", left, rows[j])
+                products[j, i] = products[i, j]
+
+
+def _surveyed(stage: Stage) -> list[FeedUse]:
+    return [use for use in stage.method.feeds if use.feed.surveyed]
+
+
+def _place(stage: Stage) -> tuple[str, int]:
+    return stage.label, stage.index
+
+
+def _shares(value: Any, n: int) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,) * n
