@@ -23,9 +23,9 @@ __all__ = [
     "Expert",
     "MergeError",
     "Recipe",
+    "measure",
     "merge",
     "merge_tensors",
-    "measure",
     "score",
 ]
 

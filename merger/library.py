@@ -75,29 +75,15 @@ class Library:
         Raises:
             MergeError: The score is of a subset, a preview or another merge.
         """
-        split = str(scores.get("split"))
-        if split not in FULL_SPLITS:
-            raise MergeError(
-                f"The library keeps scores of validation or test, got {split[:40]!r}.",
-                "Score the whole split first.",
-            )
-        if scores.get("digest", digest) != digest:
-            raise MergeError("These scores belong to another merge.", "Score this one first.")
-        with self._workspace.transaction() as db:
-            db.execute(
-                "INSERT INTO library (digest, split, scorer, owner, recipe, scores, created) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner, digest, split, scorer) "
-                "DO UPDATE SET recipe = excluded.recipe, scores = excluded.scores, "
-                "created = excluded.created",
-                (digest, split, scorer, owner, recipe, json.dumps(dict(scores)), time.time()),
-            )
-            db.execute(
-                "DELETE FROM library WHERE rowid IN (SELECT rowid FROM library "
-                "WHERE owner = ? AND NOT pinned ORDER BY created DESC, rowid DESC "
-                "LIMIT -1 OFFSET ?)",
-                (owner, self._limit),
-            )
-        return self.get(digest, owner, split=split)
+        if not owner:
+            raise ValueError("A row needs an owner; use ship() for rows that all shall see.")
+        return self._add(digest, recipe, scores, scorer, owner)
+
+    def ship(
+        self, digest: str, recipe: str, scores: Mapping[str, Any], *, scorer: str
+    ) -> ScoredRecipe:
+        """Remember a score that comes with the program, for everybody to see."""
+        return self._add(digest, recipe, scores, scorer, SHIPPED)
 
     def get(self, digest: str, owner: str, *, split: str = "validation") -> ScoredRecipe:
         """Return the newest row of a merge that this owner may see.
@@ -145,6 +131,33 @@ class Library:
             ).rowcount
         if not gone:
             raise _unknown(digest)
+
+    def _add(
+        self, digest: str, recipe: str, scores: Mapping[str, Any], scorer: str, owner: str
+    ) -> ScoredRecipe:
+        split = str(scores.get("split"))
+        if split not in FULL_SPLITS:
+            raise MergeError(
+                f"The library keeps scores of validation or test, got {split[:40]!r}.",
+                "Score the whole split first.",
+            )
+        if scores.get("digest", digest) != digest:
+            raise MergeError("These scores belong to another merge.", "Score this one first.")
+        with self._workspace.transaction() as db:
+            db.execute(
+                "INSERT INTO library (digest, split, scorer, owner, recipe, scores, created) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner, digest, split, scorer) "
+                "DO UPDATE SET recipe = excluded.recipe, scores = excluded.scores, "
+                "created = excluded.created",
+                (digest, split, scorer, owner, recipe, json.dumps(dict(scores)), time.time()),
+            )
+            db.execute(
+                "DELETE FROM library WHERE rowid IN (SELECT rowid FROM library "
+                "WHERE owner = ? AND NOT pinned ORDER BY created DESC, rowid DESC "
+                "LIMIT -1 OFFSET ?)",
+                (owner, self._limit),
+            )
+        return self.get(digest, owner, split=split)
 
 
 def _unknown(digest: str) -> MergeError:

@@ -53,18 +53,17 @@ class Workspace:
         self.folder = Path(folder).expanduser().absolute() if folder else default
         self.outputs = self.folder / "outputs"
         self.database = self.folder / "workspace.sqlite"
-        self._lock = threading.RLock()
+        self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         try:
             self.outputs.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self.database, timeout=30, isolation_level=None, check_same_thread=False
-            )
+            self._writer = self._connect()
+            # A page that follows a job must not wait while another process writes.
+            self._reader = self._connect()
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
-        self._connection.row_factory = sqlite3.Row
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute("PRAGMA synchronous = NORMAL")
             self._migrate()
         except sqlite3.Error as error:
             self.close()
@@ -75,29 +74,30 @@ class Workspace:
 
     def close(self) -> None:
         """Let go of the database; what is stored stays."""
-        with self._lock:
-            self._connection.close()
+        with self._write_lock, self._read_lock:
+            self._writer.close()
+            self._reader.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Give the database for a few statements that happen together or not at all."""
-        with self._lock:
+        with self._write_lock:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException as error:
                 # A full disk may have rolled back already.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError):
                     raise self._unusable(error) from error
                 raise
 
     def rows(self, query: str, values: tuple = ()) -> list[sqlite3.Row]:
         """Return what a query finds."""
-        with self._lock:
-            return self._connection.execute(query, values).fetchall()
+        with self._read_lock:
+            return self._reader.execute(query, values).fetchall()
 
     def output_folder(self, job_id: str) -> Path:
         """Return the folder that belongs to one job alone."""
@@ -188,6 +188,13 @@ class Workspace:
                     freed += folder_bytes(folder)
                     shutil.rmtree(folder, ignore_errors=True)
         return freed
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.database, timeout=30, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        return connection
 
     def _migrate(self) -> None:
         with self.transaction() as db:

@@ -35,13 +35,14 @@ class _Bar:
     def show(self, progress: Progress) -> None:
         """Draw how far the work is."""
         phase = (progress.unit, progress.total)
-        if self._bar is None or phase != self._phase or progress.done < self._bar.n:
-            self._open(progress)
+        bar = self._bar
+        if bar is None or phase != self._phase or progress.done < bar.n:
+            bar = self._open(progress)
             self._phase = phase
         if progress.note:
             note = "".join(c for c in progress.note if c.isprintable())
-            self._bar.set_postfix_str(note[-40:], refresh=False)
-        self._bar.update(progress.done - self._bar.n)
+            bar.set_postfix_str(note[-40:], refresh=False)
+        bar.update(progress.done - bar.n)
 
     def close(self) -> None:
         """Leave the bar as it stands."""
@@ -49,7 +50,7 @@ class _Bar:
             self._bar.close()
             self._bar = None
 
-    def _open(self, progress: Progress) -> None:
+    def _open(self, progress: Progress) -> Any:
         from tqdm import tqdm  # noqa: PLC0415  (only where a bar is drawn)
 
         self.close()
@@ -62,3 +63,4 @@ class _Bar:
             dynamic_ncols=True,
             file=sys.stderr,
         )
+        return self._bar

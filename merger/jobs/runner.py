@@ -31,7 +31,7 @@ class JobRunner:
         workspace: Where jobs and their outputs are kept.
         kinds: Kind of job to "module:function"; the function gets `payload` (with the job's
             own `folder` added), `report` and `cancel`, and returns a JSON-able dict.
-        limits: What one owner may ask for.
+        limits: What one owner may ask for, and how much is kept.
         grace_seconds: How long a cancelled job may take to stop by itself.
     """
 
@@ -64,6 +64,8 @@ class JobRunner:
         Raises:
             JobError: The kind is unknown, or the owner waits for or keeps too much already.
         """
+        if not owner:
+            raise ValueError("A job needs an owner; visitors without one would share theirs.")
         if kind not in self._kinds:
             raise JobError(f"{kind!r} is not a kind of job.", did_you_mean(kind, self._kinds))
         text = json.dumps(payload)
@@ -150,6 +152,7 @@ class JobRunner:
                     self._tell()
                     self._run(*taken)
                     self._tell()
+                    self._workspace.sweep(self._limits.total_bytes, self._limits.keep_seconds)
             except Exception:
                 # A full disk must not end the only thread that runs jobs.
                 log.exception("A job could not be recorded.")

@@ -26,11 +26,21 @@ INTERRUPTED = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one owner may ask for; None lifts a limit."""
+    """What may be asked for and how much is kept; None lifts a limit.
+
+    Args:
+        waiting: Jobs that one owner may have waiting.
+        disk_bytes: What the outputs of one owner may take.
+        payload_bytes: How long the description of a job may be.
+        total_bytes: What all outputs together may take; the oldest make room.
+        keep_seconds: How long a finished job is remembered.
+    """
 
     waiting: int | None = 4
     disk_bytes: int | None = 20 * 2**30
     payload_bytes: int = 2**20
+    total_bytes: int | None = None
+    keep_seconds: float | None = None
 
 
 class JobStore:

@@ -17,6 +17,8 @@ def library(tmp_path):
 
 def add(library, digest, owner="ann", split="validation", mean=0.5, scorer="1"):
     scores = {"split": split, "mean": mean, "digest": digest}
+    if owner == SHIPPED:
+        return library.ship(digest, "method: average\n", scores, scorer=scorer)
     return library.add(digest, "method: average\n", scores, scorer=scorer, owner=owner)
 
 
@@ -95,3 +97,8 @@ def test_markup_and_quotes_are_kept_as_text(library):
     note = "<script>'\"; DROP TABLE library; --${x}"
     library.annotate("d1", "ann", note=note)
     assert library.get("d1", "ann").note == note
+
+
+def test_a_visitor_without_a_token_cannot_write_shipped_rows(library):
+    with pytest.raises(ValueError, match="needs an owner"):
+        library.add("d1", "", {"split": "test"}, scorer="1", owner="")

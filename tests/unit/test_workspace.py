@@ -67,6 +67,13 @@ def test_a_transaction_happens_whole_or_not_at_all(workspace):
     assert len(workspace.rows("SELECT * FROM schema_version")) == 1
 
 
+def test_reading_does_not_wait_for_somebody_who_writes(workspace):
+    with workspace.transaction() as db:
+        db.execute("INSERT INTO schema_version VALUES (0)")
+        assert len(workspace.rows("SELECT * FROM schema_version")) == 1
+    assert len(workspace.rows("SELECT * FROM schema_version")) == 2
+
+
 def test_another_process_may_write_at_the_same_time(workspace):
     code = (
         "import sys; from merger.workspace import Workspace\n"
@@ -85,7 +92,8 @@ def test_another_process_may_write_at_the_same_time(workspace):
 
 
 def test_a_full_disk_is_told_in_words(workspace):
-    workspace.rows("PRAGMA max_page_count = 1")
+    with workspace.transaction() as db:
+        db.execute("PRAGMA max_page_count = 1")
     with pytest.raises(OutputError, match="full"), workspace.transaction() as db:
         db.execute("CREATE TABLE big AS SELECT zeroblob(1000000) AS x")
 

@@ -207,6 +207,21 @@ def test_an_owner_may_not_fill_the_queue_or_the_disk(workspace, tmp_path):
         assert runner.wait(submit(runner, "count", total=1).id, 20).state is JobState.DONE
 
 
+def test_a_job_without_an_owner_is_a_mistake_of_ours(runner):
+    with pytest.raises(ValueError, match="needs an owner"):
+        submit(runner, "count", owner="", total=1)
+
+
+def test_old_outputs_make_room_after_each_job(workspace):
+    limits = Limits(total_bytes=15)
+    with contextlib.closing(JobRunner(workspace, kinds=KINDS, limits=limits)) as runner:
+        first = runner.wait(submit(runner, "count", total=10).id, 20)
+        second = runner.wait(submit(runner, "count", total=10).id, 20)
+        runner.wait(submit(runner, "refuse").id, 20)
+        assert runner.get(first.id).result["path"] is None
+        assert runner.get(second.id).result["path"] is not None
+
+
 def test_an_unknown_kind_names_the_near_miss(runner):
     with pytest.raises(JobError, match="Did you mean 'count'"):
         submit(runner, "coutn")
