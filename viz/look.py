@@ -7,15 +7,15 @@ import gradio as gr
 from viz.static import PREFIX, asset_routes, head_html
 
 # Plain names: a font object would be fetched from another host.
-FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
-MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Arial", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+# Gradio has no dark variant of these.
+ONE_FOR_BOTH = ("color_accent",)
 
 
 def theme() -> gr.themes.Base:
     """Return the Gradio theme; its colours are the --ms-* variables of assets/style.css."""
     both = {
-        "body_background_fill": "var(--ms-page)",
-        "body_text_color": "var(--ms-text)",
         "body_text_color_subdued": "var(--ms-muted)",
         "background_fill_primary": "var(--ms-card)",
         "background_fill_secondary": "var(--ms-page)",
@@ -47,7 +47,7 @@ def theme() -> gr.themes.Base:
         "link_text_color_visited": "var(--ms-accent)",
         "code_background_fill": "var(--ms-hover)",
     }
-    dark = {f"{name}_dark": value for name, value in both.items()}
+    dark = {f"{name}_dark": value for name, value in both.items() if name not in ONE_FOR_BOTH}
     sizes = {
         "block_border_width": "1px",
         "block_label_border_width": "0px",
@@ -59,6 +59,13 @@ def theme() -> gr.themes.Base:
         "button_border_width": "1px",
         "layout_gap": "16px",
     }
+    # Gradio puts these four into the page before any stylesheet has arrived.
+    first_paint = {
+        "body_background_fill": "#f5f6f8",
+        "body_background_fill_dark": "#10151d",
+        "body_text_color": "#17202c",
+        "body_text_color_dark": "#e7ecf3",
+    }
     return gr.themes.Base(
         primary_hue="blue",
         neutral_hue="slate",
@@ -66,7 +73,7 @@ def theme() -> gr.themes.Base:
         text_size=gr.themes.sizes.text_md,
         font=FONT,
         font_mono=MONO,
-    ).set(**both, **dark, **sizes)
+    ).set(**first_paint, **both, **dark, **sizes)
 
 
 def launch_kwargs() -> dict[str, Any]:

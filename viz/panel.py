@@ -48,7 +48,8 @@ _CARD = """\
   <div class="ms-panel__error"></div>
   <div class="ms-panel__stage">
     <div class="ms-panel__skeleton" aria-hidden="true"></div>
-    <div class="ms-panel__chart" role="img" aria-label="%(title)s" style="height: %(height)dpx"></div>
+    <div class="ms-panel__chart" role="img" aria-label="%(title)s"
+      style="height: %(height)dpx"></div>
   </div>
   <div class="ms-panel__table"></div>
   %(why)s

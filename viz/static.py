@@ -8,7 +8,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -35,13 +35,9 @@ def plotly_path() -> Path:
 
 def served_files(assets: Path = ASSETS) -> dict[str, Path]:
     """Return every file the page may ask for, by its name below the prefix."""
-    folders = (assets, assets / "viz")
-    own = {
-        path.relative_to(assets).as_posix(): path
-        for folder in folders
-        for path in sorted(folder.glob("*"))
-        if path.suffix in _KINDS and path.is_file()
-    }
+    found = [*assets.glob("*.svg"), *assets.glob("*.png"), *assets.glob("*.css")]
+    found += [path for path in assets.rglob("*.js") if "zoo" not in path.parts]
+    own = {path.relative_to(assets).as_posix(): path for path in sorted(found)}
     return own | {"plotly.min.js": plotly_path()}
 
 
@@ -60,9 +56,9 @@ def address(name: str, known: Mapping[str, Path], prefix: str = PREFIX) -> str:
     return f"{prefix}/{name}?v={version(known[name])}"
 
 
-def head_html(prefix: str = PREFIX, assets: Path = ASSETS) -> str:
+def head_html(prefix: str = PREFIX, scripts: Sequence[str] = SCRIPTS) -> str:
     """Return what the page's head needs: stylesheet, scripts, and where plotly.js lies."""
-    known = served_files(assets)
+    known = served_files()
     settings = json.dumps({"plotly": address("plotly.min.js", known, prefix)})
     parts = [
         f'<link rel="stylesheet" href="{html.escape(address("style.css", known, prefix))}">',
@@ -71,8 +67,7 @@ def head_html(prefix: str = PREFIX, assets: Path = ASSETS) -> str:
     ]
     parts += [
         f'<script type="module" src="{html.escape(address(name, known, prefix))}"></script>'
-        for name in SCRIPTS
-        if name in known
+        for name in scripts
     ]
     return "\n".join(parts)
 

@@ -11,15 +11,13 @@ let timer = 0;
 function tile() {
   const node = el("div", "ms-kpi");
   node.tabIndex = 0;
-  const top = el("div", "ms-kpi__top");
-  top.append(el("span", "ms-kpi__label"), el("span", "ms-kpi__tag"));
   const tip = el("span", "ms-kpi__tip");
   tip.setAttribute("role", "tooltip");
   const delta = el("div", "ms-kpi__delta");
   const glyph = el("span", "ms-kpi__glyph");
   glyph.setAttribute("aria-hidden", "true");
   delta.append(glyph, el("span", "ms-kpi__words"));
-  node.append(top, el("div", "ms-kpi__value"), delta, tip);
+  node.append(el("span", "ms-kpi__label"), el("div", "ms-kpi__value"), delta, el("span", "ms-kpi__tag"), tip);
   return node;
 }
 

@@ -58,7 +58,7 @@ export function dress(value, key = "") {
 function axis(given) {
   const title = given.title;
   return {
-    automargin: true, fixedrange: true, zeroline: false, showline: false, ticks: "",
+    automargin: true, autotickangles: [0, 45, 90], fixedrange: true, zeroline: false, showline: false, ticks: "",
     gridcolor: variable("grid"), zerolinecolor: variable("axis"), linecolor: variable("axis"),
     tickfont: { size: 12, color: variable("muted") },
     ...given,
@@ -97,7 +97,10 @@ export function dressLayout(layout, height) {
   return full;
 }
 
-/** Returns fresh traces; heatmaps get quiet gaps and a slim colour bar. */
+// Scales of style.css on which --ms-cell-text is readable from end to end.
+const EVEN_SCALES = new Set(["@diverging", "@sequential", "@conflicts"]);
+
+/** Returns fresh traces; heatmaps get quiet gaps, readable cells and a slim colour bar. */
 export function dressData(data) {
   return data.map((trace) => {
     const full = dress(trace);
@@ -105,8 +108,12 @@ export function dressData(data) {
     const bar = full.colorbar;
     return {
       xgap: 1, ygap: 1, hoverongaps: false, ...full,
+      textfont: {
+        size: 12, color: EVEN_SCALES.has(trace.colorscale) ? variable("cell-text") : "auto",
+        ...full.textfont,
+      },
       colorbar: {
-        thickness: 10, outlinewidth: 0, len: 1, xpad: 8, ypad: 0, ticks: "", ...bar,
+        thickness: 10, outlinewidth: 0, len: 1, xpad: 8, ypad: 6, ticks: "", ...bar,
         tickfont: { size: 11, color: variable("muted"), ...bar?.tickfont },
       },
     };

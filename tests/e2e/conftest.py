@@ -36,14 +36,39 @@ def static_url() -> Iterator[str]:
 def page(browser: Any) -> Iterator[Any]:
     """A fresh visitor's page; fails on page errors, console errors and requests to elsewhere."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield from _strict_page(context)
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def _cards_context(browser: Any) -> Iterator[Any]:
+    # Nothing is stored, so the tests may share one: plotly.js is then compiled only once.
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def card_page(_cards_context: Any) -> Iterator[Any]:
+    """A strict page for the static pages."""
+    yield from _strict_page(_cards_context)
+
+
+def _strict_page(context: Any) -> Iterator[Any]:
     page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 900})
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
-    page.on("console", lambda m: faults.append(f"console: {m.text}") if m.type == "error" else None)
+    page.on("console", lambda message: _is_quiet(message, faults))
     page.on("request", lambda request: _stays_here(request.url, faults))
     yield page
-    context.close()
+    page.close()
     assert faults == []
+
+
+def _is_quiet(message: Any, faults: list[str]) -> None:
+    if message.type == "error":
+        faults.append(f"console: {message.text}")
 
 
 def _stays_here(url: str, faults: list[str]) -> None:

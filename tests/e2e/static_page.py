@@ -4,7 +4,6 @@ The blocks are the real ones of viz/panel.py: their templates are filled and the
 the way Gradio's frontend does it.
 """
 
-import html
 import json
 import socket
 import threading
@@ -63,7 +62,8 @@ SIDEBAR = """
       <input class="ms-knob__track" type="range" aria-label="Scale" style="--to: 60%%" value="60">
       <input class="ms-knob__number" type="number" aria-label="Scale" value="0.6"></div>
     <div class="ms-knob"><span class="ms-knob__label">Density</span>
-      <input class="ms-knob__track" type="range" aria-label="Density" style="--to: 20%%" value="20">
+      <input class="ms-knob__track" type="range" aria-label="Density" style="--to: 20%%"
+        value="20">
       <input class="ms-knob__number" type="number" aria-label="Density" value="0.2"></div>
     <div class="ms-knob"><span class="ms-knob__label">Dialect</span>
       <select class="ms-knob__number" aria-label="Dialect"><option>paper</option></select></div>
@@ -93,7 +93,8 @@ def _sidebar(is_open: bool) -> str:
             f'aria-pressed="{str(i != 3).lower()}"><span class="ms-chip__dot"></span>'
             f'<span class="ms-chip__name">{name}</span></button>'
             f'<span class="ms-chip__step">800</span><span class="ms-chip__score">9{i}.1%</span>'
-            f'<button class="ms-chip__solo" aria-pressed="{str(i == 1).lower()}">solo</button></div>'
+            f'<button class="ms-chip__solo" aria-pressed="{str(i == 1).lower()}">solo</button>'
+            "</div>"
         )
         state = " ms-row--disabled" if i == 3 else ""
         disabled = "disabled" if i == 3 else ""
@@ -133,9 +134,10 @@ def page_html(sidebar: bool = False, spacer: int = 0) -> str:
     ]
     cells = "".join(f'<div id="{n}" class="ms-cell"></div>' for n in list(blocks)[3:7])
     aside = _sidebar(sidebar) if sidebar else ""
+    as_json = json.dumps(data).replace("<", "\\u003c")
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><base href="./">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,"><title>Mergescope panels</title>{head_html()}
+<link rel="icon" href="data:,"><title>Mergescope panels</title>{head_html(scripts=["viz.js"])}
 <style>body {{ margin: 0 }} .demo {{ display: flex; gap: 20px; padding: 16px }}
 @media (max-width: 900px) {{ .demo {{ flex-direction: column }} }}</style></head>
 <body class="gradio-container"><div class="demo">{aside}
@@ -146,9 +148,8 @@ def page_html(sidebar: bool = False, spacer: int = 0) -> str:
 <div id="tab" style="display: none"><div id="hidden"></div></div>
 <div style="height: {spacer}px"></div><div id="far" {"" if spacer else "hidden"}></div>
 </main></div>
-<script type="application/json" id="blocks">{html.escape(json.dumps(data), quote=False)
-    .replace("&lt;", chr(92) + "u003c").replace("&gt;", chr(92) + "u003e").replace("&amp;", "&")}
-</script><script>{_MOUNT}</script></body></html>"""
+<script type="application/json" id="blocks">{as_json}</script>
+<script>{_MOUNT}</script></body></html>"""
 
 
 @contextmanager
