@@ -62,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     args = build_parser().parse_args(argv)
     try:
-        args.run(args)
+        code = args.run(args) or 0
         sys.stdout.flush()
+        return code
     except (Cancelled, KeyboardInterrupt):
         print("Stopped. Nothing half-written is left.", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -74,7 +75,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Somebody such as `head` has read enough; keep the exit from trying to flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
 
 
 def _tell(error: MergeError, *, as_json: bool) -> None:

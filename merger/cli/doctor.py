@@ -1,6 +1,7 @@
 """`doctor R`: does it fit, what is wrong, what will it cost; reads headers only."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from merger.cli.common import (
@@ -19,22 +20,28 @@ def add(commands: Any) -> None:
         "doctor",
         help="check a recipe before it is run: does it fit, what will it cost",
         description="Check a recipe before it is run. Only headers and configurations are read. "
-        "The exit code is 0 when the check could be made, whatever it found.",
+        "The exit code is 1 when something forbids the merge.",
     )
     add_recipe(parser)
+    parser.add_argument("--out", metavar="DIR", type=Path, help="look at the space there too")
     add_json(parser)
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Report on a recipe."""
+def run(args: argparse.Namespace) -> int:
+    """Report on a recipe; the exit code lets a script go on to the merge or not."""
     recipe = read_recipe(args.recipe)
     from merger.doctor import doctor  # noqa: PLC0415  (a wrong path is told before it loads)
 
-    found = doctor(recipe).to_json()
+    report = doctor(recipe, out=args.out)
     if args.json:
-        print_json(found)
-        return
+        print_json(report.to_json())
+    else:
+        _show(report.to_json())
+    return 0 if report.is_well else 1
+
+
+def _show(found: dict[str, Any]) -> None:
     print(f"verdict: {visible(str(found['verdict']))}")
     for problem in found["problems"]:
         where = f" ({visible(str(problem['where']))})" if problem["where"] else ""
@@ -44,5 +51,4 @@ def run(args: argparse.Namespace) -> None:
     print(f"parameters: {found['parameters']:,}")
     print(f"memory:     {words_for_bytes(found['peak_bytes'])} at most")
     print(f"disk:       {words_for_bytes(found['disk_bytes'])}")
-    if found["seconds"] is not None:
-        print(f"time:       about {found['seconds']:.0f} s")
+    print(f"time:       about {max(found['seconds'], 1):.0f} s")
