@@ -66,6 +66,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return table
 
 
+def weights_stem(folder: Path | None) -> str:
+    """Return how the weight files of a folder begin, as diffusers and transformers differ."""
+    if folder is not None and any(folder.glob("diffusion_pytorch_model*.safetensors")):
+        return "diffusion_pytorch_model"
+    return "model"
+
+
 def _sorted(places: Mapping[str, Place]) -> Mapping[str, Place]:
     return MappingProxyType({key: places[key] for key in sorted(places)})
 

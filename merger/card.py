@@ -1,0 +1,142 @@
+"""Write the model card of a merged model: what it was made from, and how."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import yaml
+
+from merger.checkpoint import Checkpoint
+from merger.front_matter import read_front_matter
+from merger.recipe import Recipe, plain_value
+from merger.spec import METHODS
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]#!|<>~$&])")
+
+
+class Origin(NamedTuple):
+    """One model that went into a merge.
+
+    Args:
+        role: "base" or "expert".
+        name: How the recipe or its folder calls it.
+        content_id: Which weights exactly.
+        license: What its own card says, or "" where it says nothing.
+    """
+
+    role: str
+    name: str
+    content_id: str
+    license: str
+
+
+def origin_of(role: str, name: str, model: Checkpoint) -> Origin:
+    """Return what the card of a merge says about one of its models."""
+    table = read_front_matter(model.folder / "README.md") if model.folder is not None else {}
+    found = table.get("license")
+    return Origin(role, name, model.content_id(), found if isinstance(found, str) else "")
+
+
+def model_card(
+    title: str,
+    recipe: Recipe,
+    origins: Sequence[Origin],
+    digest: str,
+    *,
+    shares: str | None = None,
+    scores: Mapping[str, str] | None = None,
+) -> str:
+    """Return the text of README.md.
+
+    Args:
+        title: Name of the merged model.
+        recipe: How it was made, with every setting filled in.
+        origins: The base first, then the experts in order.
+        digest: The recipe's digest.
+        shares: Name of the expert whose model this is, for methods with one model per expert.
+        scores: Measured scores by task, as text, if there are any.
+    """
+    method = METHODS[recipe.method]
+    experts = [origin for origin in origins if origin.role == "expert"]
+    whose = f" This is the model for {_escaped(shares)}." if shares else ""
+    count = f"{len(experts)} fine-tuned model" + "s" * (len(experts) != 1)
+    parts = [
+        _front_matter(origins),
+        f"# {_escaped(title)}",
+        f"Made from {count} with **{_escaped(method.title)}**: {_escaped(method.summary)}{whose}",
+        _table(("", "model", "licence", "weights"), [_origin_row(o) for o in origins]),
+        "## Settings",
+        _table(("setting", "value"), _settings(recipe)),
+    ]
+    if scores:
+        rows = [(_escaped(task), _escaped(score)) for task, score in scores.items()]
+        parts += ["## Scores", _table(("task", "score"), rows)]
+    parts += [
+        "## Licence",
+        _license_sentence(origins),
+        "## Make it again",
+        "`recipe.yaml` beside this file holds every setting; `python -m merger merge recipe.yaml "
+        f"--out DIR` writes the same bytes from the same weights. Digest: `{digest}`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(origins: Sequence[Origin]) -> str:
+    table: dict[str, object] = {
+        "base_model": list(dict.fromkeys(origin.name for origin in origins)),
+        "base_model_relation": "merge",
+        "library_name": "transformers",
+        "tags": ["merge", "mergescope"],
+    }
+    licenses = {origin.license for origin in origins}
+    if len(licenses) == 1 and "" not in licenses:
+        table["license"] = origins[0].license
+    return f"---\n{yaml.safe_dump(table, sort_keys=True, allow_unicode=True).strip()}\n---"
+
+
+def _origin_row(origin: Origin) -> tuple[str, ...]:
+    license_ = _escaped(origin.license) or "not stated"
+    return origin.role, _escaped(origin.name), license_, f"`{origin.content_id[:16]}`"
+
+
+def _settings(recipe: Recipe) -> list[tuple[str, str]]:
+    plain: dict[str, object] = {"method": recipe.method}
+    plain |= {name: plain_value(value) for name, value in recipe.params.items()}
+    plain |= {"weights": plain_value(recipe.weights), "seed": recipe.seed}
+    for stage, steps in (("before", recipe.before), ("after", recipe.after)):
+        for step in steps:
+            plain[f"{stage}: {step.verb}"] = plain_value(step.params)
+    for rule in recipe.rules:
+        taken = {"take": rule.take, "weights": plain_value(rule.weights)}
+        own = {name: value for name, value in taken.items() if value is not None}
+        plain[f"rule: {rule.match}"] = own | plain_value(rule.params)
+    if recipe.out_dtype is not None:
+        plain["out_dtype"] = recipe.out_dtype
+    return [(_escaped(name), _escaped(_text(value))) for name, value in plain.items()]
+
+
+def _text(value: object) -> str:
+    return "auto" if value is None else str(value)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _license_sentence(origins: Sequence[Origin]) -> str:
+    stated = sorted({origin.license for origin in origins} - {""})
+    if not stated:
+        return "None of the models states a licence: ask their authors before passing this on."
+    silent = any(not origin.license for origin in origins)
+    if len(stated) == 1 and not silent:
+        return f"All models state {_escaped(stated[0])}."
+    listed = ", ".join(_escaped(license_) for license_ in stated)
+    also = ", and some state none" if silent else ""
+    return f"The models state {listed}{also}: all of these terms hold for the result."
+
+
+def _escaped(text: str) -> str:
+    """Return a text that Markdown and HTML show as it is, on one line."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return SPECIAL.sub(r"\\\1", plain)

@@ -1,0 +1,87 @@
+"""Copy what a model folder needs besides its weights: config, tokenizer, preprocessor."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from merger.checkpoint import Checkpoint
+
+CONFIG = "config.json"
+SETTINGS = (
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+    "feature_extractor_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "source.spm",
+    "target.spm",
+)
+
+
+def copy_companions(
+    reference: Checkpoint, experts: Sequence[Checkpoint], folder: Path, out_dtype: str | None
+) -> None:
+    """Copy config, tokenizer and preprocessor files into a folder, byte for byte.
+
+    They are the reference's; a tokenizer comes from the first expert where the reference has
+    none. Only the dtype in config.json changes, and only when another one was asked for.
+
+    Args:
+        reference: The base, or the first expert where there is no base.
+        experts: The experts, in order.
+        folder: Where to copy to.
+        out_dtype: float16, bfloat16 and so on when the recipe asks for one.
+    """
+    _write_config(reference, folder, out_dtype)
+    for name in SETTINGS:
+        _copy(reference.folder, name, folder)
+    for model in (reference, *experts):
+        if any([_copy(model.folder, name, folder) for name in TOKENIZER]):
+            return
+
+
+def _copy(source: Path | None, name: str, folder: Path) -> bool:
+    if source is None or not (source / name).is_file():
+        return False
+    shutil.copyfile(source / name, folder / name)
+    return True
+
+
+def _write_config(reference: Checkpoint, folder: Path, out_dtype: str | None) -> None:
+    if out_dtype is None and _copy(reference.folder, CONFIG, folder):
+        return
+    config = reference.config()
+    if config is None:
+        return
+    if out_dtype is not None:
+        config = _with_dtype(config, out_dtype)
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    (folder / CONFIG).write_text(text, "utf-8", newline="\n")
+
+
+def _with_dtype(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """Return a config that names a dtype wherever it named one, and at the top in any case."""
+    changed = {
+        key: _with_dtype(value, dtype)
+        if isinstance(value, dict) and ("dtype" in value or "torch_dtype" in value)
+        else value
+        for key, value in config.items()
+    }
+    names = [name for name in ("dtype", "torch_dtype") if name in config] or ["dtype"]
+    return changed | dict.fromkeys(names, dtype)

@@ -1,0 +1,182 @@
+"""Say, from headers and configs only, whether a merge will work and what it will cost."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from merger.align import AlignReport, Problem, align
+from merger.checkpoint import Checkpoint
+from merger.errors import MergeError
+from merger.header import BITS
+from merger.plan import Plan, plan
+from merger.recipe import Recipe
+from merger.sources import SourceRules, open_source
+
+# Rough, and said to be so: bytes a second of a disk, and entries a second and expert that one core
+# merges with a method of the linear family (benchmarks/ holds what was measured).
+READ_RATE = 1.2e9
+WRITE_RATE = 1.2e9
+ENTRY_RATE = 2.5e8
+# What torch and its libraries take before the first tensor.
+PROGRAM_BYTES = 300_000_000
+BLOCK_ENTRIES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """What a merge would meet and cost.
+
+    Args:
+        verdict: One or two sentences: will it work, and what to do next.
+        problems: Errors and notes.
+        parameters: Entries of all tensors of the result.
+        peak_bytes: Memory it takes at most, estimated; mapped files not counted.
+        disk_bytes: What the result takes on disk.
+        seconds: How long it takes, estimated.
+    """
+
+    verdict: str
+    problems: tuple[Problem, ...]
+    parameters: int
+    peak_bytes: int
+    disk_bytes: int
+    seconds: float
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing forbids the merge."""
+        return not any(problem.severity == "error" for problem in self.problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return plain | {"problems": [problem._asdict() for problem in self.problems]}
+
+
+def doctor(
+    recipe: Recipe,
+    *,
+    out: Path | None = None,
+    base_dir: Path | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
+) -> DoctorReport:
+    """Look at the models of a recipe without merging them.
+
+    Args:
+        recipe: What would be merged.
+        out: Where to, when the space there is to be looked at too.
+        base_dir: Folder that relative paths start from.
+        roots: What a visitor may open; None opens everything.
+    """
+    problems: list[Problem] = []
+    named = [("base", recipe.base, None)] if recipe.base is not None else []
+    named += [(e.name, e.source, e.step) for e in recipe.experts]
+    opened: list[Checkpoint] = []
+    for name, source, step in named:
+        try:
+            opened.append(open_source(source, step, base_dir=base_dir, roots=roots))
+        except MergeError as error:
+            problems.append(Problem("error", error.message, name, error.hint))
+    if problems or not recipe.experts:
+        problems += _recipe_problems(recipe)
+        return DoctorReport(_verdict(problems), tuple(problems), 0, 0, 0, 0.0)
+    base = opened[0] if recipe.base is not None else None
+    experts = opened[len(opened) - len(recipe.experts) :]
+    report = align(base, experts, read_heads=False)
+    problems += report.problems
+    cost = Cost(0, 0, 0, 0.0)
+    try:
+        planned = plan(recipe.resolved(), base, experts, report)
+        cost = _cost(planned, report, experts, base)
+    except MergeError as error:
+        problems.append(Problem("error", error.message, "recipe", error.hint))
+    problems += _space_problems(out, cost.disk_bytes)
+    return DoctorReport(_verdict(problems), tuple(problems), *cost)
+
+
+class Cost(NamedTuple):
+    """Estimates, in the order of DoctorReport."""
+
+    parameters: int
+    peak_bytes: int
+    disk_bytes: int
+    seconds: float
+
+
+def _recipe_problems(recipe: Recipe) -> list[Problem]:
+    try:
+        recipe.resolved()
+    except MergeError as error:
+        return [Problem("error", error.message, "recipe", error.hint)]
+    return []
+
+
+def _cost(
+    planned: Plan, report: AlignReport, experts: Sequence[Checkpoint], base: Checkpoint | None
+) -> Cost:
+    out_bytes = {t.key: t.numel * BITS[t.out_dtype] // 8 for t in planned.tensors}
+    entries = sum(t.numel for t in planned.tensors)
+    disk = sum(out_bytes.values())
+    for origin in report.tied.values():
+        disk += out_bytes.get(origin, 0)
+        entries += planned.by_key[origin].numel if origin in planned.by_key else 0
+    disk *= planned.n if planned.method.output == "per_task" else 1
+    models = ([] if base is None else [base]) + list(experts[: planned.n])
+    read = sum(info.nbytes for model in models for info in model.tensors.values())
+    passes = 2 if any(use.feed.surveyed for s in planned.stages for use in s.method.feeds) else 1
+    compute = planned.numel * planned.n * passes / ENTRY_RATE
+    # Reading, computing and writing overlap; the slowest of them is what one waits for.
+    seconds = max(passes * read / READ_RATE, disk / WRITE_RATE, compute)
+    return Cost(entries, _peak(planned), disk, round(seconds, 1))
+
+
+def _peak(planned: Plan) -> int:
+    """Return (n + 3) pieces of float32 per worker, over what the program itself takes."""
+    if not planned.merged:
+        return PROGRAM_BYTES
+    scope = planned.scope_at(planned.merged[0].settings)
+    largest = max(t.numel for t in planned.merged)
+    pieces = {"element": min(largest, BLOCK_ENTRIES), "model": planned.numel}
+    workers = min(os.cpu_count() or 1, 8) if scope == "element" else 1
+    return PROGRAM_BYTES + workers * (planned.n + 3) * 4 * pieces.get(scope, largest)
+
+
+def _space_problems(out: Path | None, needed: int) -> list[Problem]:
+    if out is None:
+        return []
+    there = next((p for p in (out, *out.resolve().parents) if p.is_dir()), None)
+    free = shutil.disk_usage(there).free if there is not None else 0
+    if free >= needed:
+        return []
+    what = f"the result takes {size(needed)}, and {size(free)} are free there."
+    return [Problem("error", what, str(out), "Free some space, or choose another disk.")]
+
+
+def _verdict(problems: Sequence[Problem]) -> str:
+    errors = [p for p in problems if p.severity == "error"]
+    if errors:
+        more = f" ({len(errors) - 1} more below)" if len(errors) > 1 else ""
+        return (
+            f"This cannot be merged: {errors[0].where}: {errors[0].what}{more} {errors[0].remedy}"
+        )
+    if problems:
+        noted = "1 thing" if len(problems) == 1 else f"{len(problems)} things"
+        return f"This can be merged, with {noted} to know first. Then run merge with --out DIR."
+    return "This can be merged. Next, run merge with --out DIR."
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people.
+
+    Example:
+        >>> size(512), size(1_530_000_000)
+        ('512 B', '1.5 GB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

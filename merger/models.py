@@ -1,0 +1,106 @@
+"""Open the models of a recipe, check that they fit, and decide what happens to each tensor."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from merger.align import AlignReport, align
+from merger.checkpoint import Checkpoint
+from merger.errors import AlignmentError
+from merger.plan import Plan, plan
+from merger.recipe import Recipe, source_key
+from merger.sources import SourceRules, open_source
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The open models of a recipe and the plan for them.
+
+    Args:
+        recipe: The recipe with every setting filled in.
+        base: The checkpoint that the experts were fine-tuned from.
+        experts: One per expert of the recipe, in order.
+        report: How they fit.
+        plan: What happens to each tensor.
+        digest: Names the result: recipe and weights.
+    """
+
+    recipe: Recipe
+    base: Checkpoint | None
+    experts: tuple[Checkpoint, ...]
+    report: AlignReport
+    plan: Plan
+    digest: str
+
+    @property
+    def reference(self) -> Checkpoint:
+        """The model whose files and tensor names the result has."""
+        return self.base if self.base is not None else self.experts[0]
+
+    @property
+    def all(self) -> tuple[Checkpoint, ...]:
+        """The base, then the experts."""
+        return self.experts if self.base is None else (self.base, *self.experts)
+
+    def check_unchanged(self) -> None:
+        """Raise SourceError if a model is not the one that was opened."""
+        for model in self.all:
+            model.check_unchanged()
+
+
+def open_models(
+    recipe: Recipe,
+    *,
+    base_dir: Path | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
+    nesting: int = 0,
+) -> Models:
+    """Open every model of a recipe; only headers are read.
+
+    Raises:
+        RecipeError: A setting is not valid.
+        SourceError: A model cannot be opened.
+        AlignmentError: The models do not fit.
+        FeedError: The method needs something that is not there.
+    """
+    recipe = recipe.resolved()
+    base = None
+    if recipe.base is not None:
+        base = open_source(recipe.base, base_dir=base_dir, roots=roots, nesting=nesting)
+    experts = tuple(
+        open_source(e.source, e.step, base_dir=base_dir, roots=roots, nesting=nesting)
+        for e in recipe.experts
+    )
+    report = align(base, experts)
+    report.raise_if_bad()
+    planned = plan(recipe, base, experts, report)
+    _check_taken(planned, base, experts)
+    digest = recipe.digest(_content_ids(recipe, base, experts))
+    return Models(recipe, base, experts, report, planned, digest)
+
+
+def _content_ids(
+    recipe: Recipe, base: Checkpoint | None, experts: Sequence[Checkpoint]
+) -> Mapping[str, str]:
+    ids = {
+        source_key(expert): model.content_id()
+        for expert, model in zip(recipe.experts, experts, strict=True)
+    }
+    if recipe.base is not None and base is not None:
+        ids[recipe.base] = base.content_id()
+    return ids
+
+
+def _check_taken(planned: Plan, base: Checkpoint | None, experts: Sequence[Checkpoint]) -> None:
+    """Check that every tensor that is copied is there, in its shape."""
+    for tensor in planned.tensors:
+        if tensor.source is None:
+            continue
+        model = experts[tensor.source] if tensor.source >= 0 else base
+        info = model.tensors.get(tensor.key) if model is not None else None
+        if info is None or info.shape != tensor.shape:
+            label = model.label if model is not None else "the base"
+            raise AlignmentError(
+                f"rules: {tensor.key} is to be taken from {label}, which has no such tensor.",
+                "Take it from the base, or leave the rule out.",
+            )

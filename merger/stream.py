@@ -1,0 +1,116 @@
+"""Run the blocks of a merge over some threads, and pass each result on as soon as it is there."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from threading import Event
+
+from merger.compute import Block, Prepared
+from merger.lazy import Tensor, torch
+from merger.pieces import BLOCK
+from merger.plan import Plan
+from merger.progress import Progress, Report, check_cancel
+
+# More threads than this only wait for the disk.
+MAX_THREADS = 8
+SMALLEST_BLOCK = 1 << 16
+# What a method makes on its way: about as much again as what it is given.
+TEMPORARIES = 2
+
+Sink = Callable[[int, Block, Tensor], int]
+
+
+def stream(
+    prepared: Prepared,
+    blocks: Sequence[tuple[int, Block]],
+    sink: Sink,
+    *,
+    threads: int,
+    done: int,
+    total: int,
+    report: Report | None = None,
+    cancel: Event | None = None,
+) -> None:
+    """Merge blocks and hand each to a sink, a few at a time.
+
+    Args:
+        prepared: The merge.
+        blocks: Which blocks, with their numbers.
+        sink: Takes a number, a block and its merged entries, from any thread; returns the
+            bytes that it wrote.
+        threads: How many blocks are worked on at once.
+        done: Bytes written before.
+        total: Bytes in all.
+        report: Told after each block.
+        cancel: After it is set, no thread begins another block.
+    """
+
+    def work(number: int, block: Block) -> tuple[int, str]:
+        check_cancel(cancel)
+        return sink(number, block, prepared.merge_block(block)), block.key
+
+    def account(finished: set[Future[tuple[int, str]]]) -> None:
+        nonlocal done
+        for future in finished:
+            written, key = future.result()
+            done += written
+            if report is not None:
+                report(Progress(done, total, "bytes", key))
+
+    waiting: set[Future[tuple[int, str]]] = set()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="merge")
+    try:
+        for number, block in blocks:
+            check_cancel(cancel)
+            if len(waiting) >= 2 * threads:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                account(finished)
+            waiting.add(pool.submit(work, number, block))
+        account(wait(waiting).done)
+        check_cancel(cancel)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def thread_count(threads: int | None) -> int:
+    """Return how many threads to use: what was asked for, or the processors there are."""
+    if threads is not None:
+        return max(1, threads)
+    available = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    )
+    return min(available or 1, MAX_THREADS)
+
+
+def fit_memory(planned: Plan, threads: int, memory: int | None) -> tuple[int, int]:
+    """Return the block length and the number of threads that stay within a budget.
+
+    Args:
+        planned: What is merged.
+        threads: How many threads are wished for.
+        memory: Bytes that blocks may take; a quarter of the machine's when None.
+    """
+    budget = memory if memory is not None else total_memory() // 4
+    entry = 4 * (planned.n + 3) * TEMPORARIES
+    block = max(SMALLEST_BLOCK, min(BLOCK, budget // (entry * threads)))
+    largest = max((t.numel for t in planned.merged), default=1)
+    is_cut = all(planned.scope_at(t.settings) == "element" for t in planned.merged)
+    piece = min(block, largest) if is_cut else largest
+    return block, max(1, min(threads, budget // max(1, entry * piece)))
+
+
+def total_memory() -> int:
+    """Return the machine's memory in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Keep torch from splitting each block again over all processors."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
