@@ -76,7 +76,7 @@ class SignsInfo(Info):
 
 
 def measure_signs(
-    stack: Stack, weights: Sequence[float] | None = None, grid: Grid | None = None
+    stack: Stack, weights: Sequence[float] | np.ndarray | None = None, grid: Grid | None = None
 ) -> SignsInfo:
     """Measure sign conflict with its random-sign baseline.
 

@@ -1,0 +1,143 @@
+"""How far each expert, and the merged model, moved from the base, layer by layer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from merger.diagnostics.grid import OUTSIDE, ratio
+from merger.diagnostics.norms import NormsInfo
+from viz.figures.figure import Figure, Values, axis, build, patch
+from viz.figures.words import estimated, percent, plain_number
+from viz.theme import expert_colours
+
+MERGED = "merged model"
+HEIGHT = 300
+TICKS = 9
+
+
+def draw_norms(info: NormsInfo, colours: Mapping[str, str] | None = None) -> Figure:
+    """Draw ‖τ‖ / ‖base‖ by layer, a line per expert, dashed for the merged model.
+
+    Args:
+        info: The measure.
+        colours: Colour token by expert, as on the chips.
+    """
+    places, labels = _places(info)
+    names = [*_names(info), MERGED]
+    ink = [*expert_colours(info.experts, colours), "@text"]
+    styles = [
+        {
+            "type": "scatter",
+            "name": name,
+            "x": places,
+            "mode": "lines+markers",
+            "connectgaps": False,
+            "line": {"color": colour, "width": 2, "dash": "dash" if name == MERGED else "solid"},
+            "marker": {"color": colour, "size": 7},
+            "hovertemplate": f"%{{customdata}}<br>change %{{y:.2%}} of the base{EXTRA}",
+        }
+        for name, colour in zip(names, ink, strict=True)
+    ]
+    top = float(np.nanmax(_shares(info), initial=0.0)) or 1e-6
+    layout = {
+        "xaxis": axis(
+            "layer (out: outside the layers)" if OUTSIDE in info.layers else "layer",
+            tickmode="array", **_thinned(places, labels), showgrid=False,
+            range=[min(p for p in places if p is not None) - 0.4, len(info.layers) - 0.1],
+        ),
+        "yaxis": axis("size of the change / size of the base", range=[0, 1.25 * top],
+                      tickformat=".1%" if top < 0.1 else ".0%"),
+        "showlegend": True,
+    }  # fmt: skip
+    return build(styles, _values(info), layout, {**_meta(info), "height": HEIGHT})
+
+
+def patch_norms(info: NormsInfo) -> dict[str, Any]:
+    """Move the lines; the axes keep their ranges."""
+    return patch(_values(info), _meta(info))
+
+
+EXTRA = "<extra></extra>"
+
+
+def _names(info: NormsInfo) -> list[str]:
+    """Return the experts' names, told apart from the merged line's own name."""
+    return [f"{name} (expert)" if name == MERGED else name for name in info.experts]
+
+
+def _shares(info: NormsInfo) -> np.ndarray:
+    """Return ‖τ‖ / ‖base‖ per line and layer; the merged model's line comes last."""
+    merged = info.merged_by_layer
+    if len(merged) != len(info.layers):
+        merged = np.full(len(info.layers), np.nan)
+    return ratio(np.vstack([info.by_layer, merged]), info.base_by_layer)
+
+
+def _places(info: NormsInfo) -> tuple[list[float | None], list[str]]:
+    """Return where each layer stands; a gap keeps the outside apart from the first layer."""
+    if OUTSIDE not in info.layers:
+        return [float(i) for i in range(len(info.layers))], list(info.layers)
+    inside = len(info.layers) - 1
+    places: list[float | None] = [0.0, None, *(float(i + 1) for i in range(inside))]
+    return places, [OUTSIDE, "", *info.layers[1:]]
+
+
+def _thinned(places: list[float | None], labels: list[str]) -> dict[str, Any]:
+    real = [(p, t) for p, t in zip(places, labels, strict=True) if p is not None]
+    step = max(1, -(-len(real) // TICKS))
+    kept = real[:1] + real[1 if step == 1 else step :: step]
+    return {"tickvals": [p for p, _ in kept], "ticktext": [t for _, t in kept]}
+
+
+def _values(info: NormsInfo) -> Values:
+    out: dict[str, dict[str, Any]] = {}
+    sizes = np.vstack([info.by_layer, np.full(len(info.layers), np.nan)])
+    if len(info.merged_by_layer) == len(info.layers):
+        sizes[-1] = info.merged_by_layer
+    for name, line, size in zip([*_names(info), MERGED], _shares(info), sizes, strict=True):
+        words = [
+            f"{name}, {'outside' if layer == OUTSIDE else f'layer {layer}'}: {plain_number(s, 3)}"
+            for layer, s in zip(info.layers, size, strict=True)
+        ]
+        y: list[Any] = [float(v) for v in line]
+        if OUTSIDE in info.layers:
+            y, words = [y[0], None, *y[1:]], [words[0], "", *words[1:]]
+        out[name] = {"y": y, "customdata": words}
+    return out
+
+
+def _meta(info: NormsInfo) -> dict[str, Any]:
+    drawn = (
+        "Each line is how far an expert moved from the base in each layer, relative to the "
+        "base's size there; the dashed line is the merged model."
+    )
+    look = _look(info)
+    rows = [
+        [name, *(float(v) for v in row)]
+        for name, row in zip([*_names(info), MERGED], _shares(info), strict=True)
+        if np.isfinite(row).any()
+    ]
+    columns = ["", *(f"layer {v}" if v != OUTSIDE else "outside" for v in info.layers)]
+    return {
+        "title": "How far did each move?",
+        "caption": f"{drawn} {look}{estimated(info.sample)}",
+        "alt": look,
+        "table": {"columns": columns, "rows": rows},
+    }
+
+
+def _look(info: NormsInfo) -> str:
+    if not len(info.norms) or not np.isfinite(info.relative).any():
+        return "No expert differs from the base."
+    far, near = int(np.nanargmax(info.relative)), int(np.nanargmin(info.relative))
+    first = (
+        f"{info.experts[far]} moved furthest ({percent(float(info.relative[far]))} of the base)"
+    )
+    if far != near:
+        least = percent(float(info.relative[near]))
+        first += f", {info.experts[near]} least ({least})"
+    if not np.isfinite(info.merged_share):
+        return f"{first}."
+    share = plain_number(info.merged_share)
+    return f"{first}; the merged model moves {share} times as far as the experts do on average."

@@ -1,0 +1,215 @@
+"""What the merged model gains and loses on every task."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from merger.diagnostics.tasks import TaskBars
+from viz.figures.figure import Figure, Values, axis, build, labelled, patch
+from viz.figures.words import listed, percent, plain_number, points, short, signed
+from viz.theme import TICK, expert_colours
+
+ROW = 46
+HEAD = 84
+ROOM = 1.18  # the axis goes on past the bars, so that numbers stand in a column of their own
+EXTRA = "<extra></extra>"
+
+
+def draw_tasks(info: TaskBars, colours: Mapping[str, str] | None = None) -> Figure:
+    """Draw one bar per task: the merged model beside the base, the task's expert and the pin.
+
+    Args:
+        info: The scores.
+        colours: Colour token by expert, as on the chips.
+    """
+    top = _top(info)
+    ticks = {"tickvals": [0, 0.25, 0.5, 0.75, 1]} if _is_share(info) else {"nticks": 5}
+    layout = {
+        "xaxis": axis(_axis_title(info), range=[0, top * ROOM], **ticks,
+                      tickformat=".0%" if _is_share(info) else ".2~f"),
+        "yaxis": labelled([short(t) for t in info.tasks],
+                          range=[len(info.tasks) - 0.5, -0.5]),
+        "barmode": "overlay",
+        "showlegend": True,
+        "legend": {"traceorder": "normal"},
+    }  # fmt: skip
+    meta = {**_meta(info), "height": HEAD + ROW * max(2, len(info.tasks))}
+    return build(_styles(info, colours), _values(info, top), layout, meta)
+
+
+def patch_tasks(info: TaskBars, top: float | None = None) -> dict[str, Any]:
+    """Move the bars; the axis keeps its range.
+
+    Args:
+        info: The new scores.
+        top: Where the drawn axis ends its bars, for bits per byte: `axis_top(first)`.
+    """
+    return patch(_values(info, _top(info) if top is None else top), _meta(info))
+
+
+def axis_top(info: TaskBars) -> float:
+    """Return the value at which bars of the figure drawn from this info end."""
+    return _top(info)
+
+
+def _is_share(info: TaskBars) -> bool:
+    return info.metric != "bits_per_byte"
+
+
+def _top(info: TaskBars) -> float:
+    if _is_share(info):
+        return 1.0
+    known = np.concatenate([info.base, info.expert, info.merged])
+    known = known[np.isfinite(known)]
+    return 1.2 * float(known.max(initial=0.0)) or 1.0
+
+
+def _axis_title(info: TaskBars) -> str:
+    if info.metric == "bits_per_byte":
+        return "bits per byte (lower is better)"
+    return f"{info.metric.replace('_', ' ')} (higher is better)"
+
+
+def _number(info: TaskBars, value: float) -> str:
+    return percent(value) if _is_share(info) else plain_number(value, 3)
+
+
+def _styles(info: TaskBars, colours: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    ink = expert_colours(info.owners, colours)
+    places = list(range(len(info.tasks)))
+    bar = {"type": "bar", "orientation": "h", "y": places, "width": 0.5}
+    mark = {"type": "scatter", "mode": "markers", "y": places}
+    about = {"error_x": {"type": "data", "symmetric": False, "color": "@text", "thickness": 1.5,
+                         "width": 4, "array": [], "arrayminus": []}}  # fmt: skip
+    hover = "<b>%{customdata[0]}</b><br>%{customdata[1]}<br>%{customdata[2]}" + EXTRA
+    return [
+        {**bar, "name": "pinned", "width": 0.8, "hovertemplate": f"pinned %{{x}}{EXTRA}",
+         "marker": {"color": "@pin/0.18", "line": {"color": "@pin", "width": 1}}},
+        {**bar, **about, "name": "merged", "marker": {"color": ink}, "hovertemplate": hover},
+        {**bar, **about, "name": "merged, preview", "hovertemplate": hover,
+         "marker": {"color": ink, "line": {"color": ink, "width": 1.5},
+                    "pattern": {"shape": "/", "fillmode": "replace", "solidity": 0.4, "size": 6}}},
+        {**mark, "name": "base", "hovertemplate": f"base %{{text}}{EXTRA}",
+         "marker": {"symbol": "line-ns", "size": 22, "line": {"color": "@muted", "width": 3}}},
+        {**mark, "name": "own expert", "hovertemplate": f"own expert %{{text}}{EXTRA}",
+         "marker": {"symbol": "diamond", "size": 11, "color": "@card",
+                    "line": {"color": "@text", "width": 2}}},
+        {"type": "scatter", "mode": "text", "name": "value", "y": places, "hoverinfo": "skip",
+         "showlegend": False, "textposition": "middle right",
+         "textfont": {"size": TICK, "color": "@text"}},
+    ]  # fmt: skip
+
+
+def _values(info: TaskBars, top: float) -> Values:
+    def inside(values: np.ndarray) -> np.ndarray:
+        return np.minimum(values, top)
+
+    merged, low, high = (inside(x) for x in (info.merged, info.low, info.high))
+    nothing = np.full(len(info.tasks), np.nan)
+    up, down = (np.nan_to_num(np.maximum(x, 0.0)) for x in (high - merged, merged - low))
+    words = [_hover(info, i) for i in range(len(info.tasks))]
+
+    def bar(shown: bool) -> dict[str, Any]:
+        return {
+            "x": merged if shown else nothing,
+            "error_x": {"array": up if shown else [], "arrayminus": down if shown else []},
+            "customdata": words,
+        }
+
+    return {
+        "pinned": {"x": inside(info.pinned)},
+        "merged": bar(info.measured),
+        "merged, preview": bar(not info.measured),
+        "base": {"x": inside(info.base), "text": [_number(info, v) for v in info.base]},
+        "own expert": {"x": inside(info.expert), "text": [_number(info, v) for v in info.expert]},
+        "value": {
+            "x": np.full(len(info.tasks), 1.005 * top),
+            "text": [_number(info, v) for v in info.merged],
+        },
+    }
+
+
+def _hover(info: TaskBars, i: int) -> list[str]:
+    kind = "measured on" if info.measured else "estimated from"
+    unit = "examples" if _is_share(info) else "bytes"
+    ends = f"{_number(info, info.low[i])} to {_number(info, info.high[i])}"
+    return [
+        info.tasks[i],
+        f"merged {_number(info, info.merged[i])} (95%: {ends})",
+        f"{kind} {int(info.n[i]):,} {unit} of {info.split}",
+    ]
+
+
+def _meta(info: TaskBars) -> dict[str, Any]:
+    sure = (
+        "with its 95% interval" if info.measured else "estimated, with its 95% interval (hatched)"
+    )
+    drawn = (
+        f"Each bar is the merged model on one task, {sure}; the line is the base, the diamond "
+        "the task's own expert."
+    )
+    look = _look(info)
+    meta = {
+        "title": "What does each task gain and lose?",
+        "caption": f"{drawn} {look}",
+        "alt": _alt(info),
+        "table": _table(info),
+        "kind": "measured" if info.measured else "estimated",
+        "split": info.split,
+    }
+    return meta | ({"n": int(np.nansum(info.n))} if len(info.n) else {})
+
+
+def _look(info: TaskBars) -> str:
+    parts = []
+    if np.isfinite(info.loss).any():
+        worst = int(np.nanargmax(info.loss))
+        if info.loss[worst] > 0:
+            parts.append(
+                f"{info.tasks[worst]} loses most against its expert ({_loss(info, worst)})"
+            )
+        else:
+            parts.append("no task loses against its expert")
+    if np.isfinite(info.pinned).any():
+        parts.append(_against_pin(info))
+    if not parts:
+        return "Look for bars that reach their diamond."
+    text = "; ".join(parts)
+    return f"{text[0].upper() if text.startswith('no ') else text[0]}{text[1:]}."
+
+
+def _loss(info: TaskBars, i: int) -> str:
+    if _is_share(info):
+        return points(-float(info.loss[i]))
+    return f"{signed(float(info.loss[i]), 3)} bits per byte"
+
+
+def _against_pin(info: TaskBars) -> str:
+    def change(i: int) -> str:
+        step = float(info.merged[i] - info.pinned[i])
+        return f"{info.tasks[i]} {points(step) if _is_share(info) else signed(step, 3)}"
+
+    seen = [i for i in range(len(info.tasks)) if info.sees_change[i]]
+    if not seen:
+        return "against the pin no difference seen"
+    rest = len(info.tasks) - len(seen)
+    others = f", no difference seen on {'the other ' if rest > 1 else ''}{rest}" if rest else ""
+    return f"against the pin {listed([change(i) for i in seen])}{others}"
+
+
+def _alt(info: TaskBars) -> str:
+    rows = [
+        f"{task} {_number(info, info.merged[i])} (base {_number(info, info.base[i])}, "
+        f"own expert {_number(info, info.expert[i])})"
+        for i, task in enumerate(info.tasks)
+    ]
+    kind = "Measured" if info.measured else "Estimated"
+    return f"{kind} {info.metric.replace('_', ' ')} of the merged model: {'; '.join(rows)}."
+
+
+def _table(info: TaskBars) -> dict[str, Any]:
+    columns = ["task", "merged", "low", "high", "base", "own expert", "pinned", "n"]
+    lists = (info.merged, info.low, info.high, info.base, info.expert, info.pinned, info.n)
+    rows = [[task, *(float(v[i]) for v in lists)] for i, task in enumerate(info.tasks)]
+    return {"columns": columns, "rows": rows}
