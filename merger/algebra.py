@@ -72,8 +72,9 @@ def drop(tau: Tensor, draws: Tensor, density: float | Tensor, rescale: str) -> T
     kept = torch.where(draws < density, tau, 0.0)
     if rescale == "inverse":
         # At density 0 nothing is kept, and 0 / tiny stays 0.
-        floor = density.clamp(min=TINY) if hasattr(density, "clamp") else max(density, TINY)
-        return kept / floor
+        return kept / (
+            max(density, TINY) if isinstance(density, float) else density.clamp(min=TINY)
+        )
     if rescale == "l1":
         for row, whole in zip(kept, tau, strict=True):
             left = l1(row)

@@ -5,9 +5,9 @@ from threading import Event, Lock
 from typing import Any, NamedTuple
 
 from merger.checkpoint import TORCH_NAMES, Checkpoint
-from merger.errors import MergeError
+from merger.errors import MergeError, RecipeError
 from merger.feeds import Serving
-from merger.inputs import CheckpointInputs, is_finite
+from merger.inputs import CheckpointInputs, Inputs, is_finite
 from merger.lazy import Tensor, torch
 from merger.pieces import BLOCK, Piece, cut_up
 from merger.plan import Plan, TensorPlan
@@ -99,7 +99,7 @@ class Prepared:
         if tensor.action != "merge":
             return self._copy(tensor, block)
         if self.plan.scope_at(tensor.settings) == "model":
-            values = self._model()[block.key].reshape(-1)[block.start : block.stop]
+            values = self._model()[block.key][..., block.start : block.stop]
         elif block.start == block.stop:
             shape = (self.plan.n, 0) if self.outputs else (0,)
             values = torch.empty(shape, dtype=torch.float32)
@@ -126,16 +126,40 @@ def merged(serving: Serving) -> Tensor:
     plan = serving.plan
     verbs = sum(stage.label == "after" for stage in plan.stages)
     if plan.method.output != "delta" and not verbs:
-        method = next(stage for stage in plan.stages if stage.label == "merge")
-        return serving.evaluate(method)
+        return serving.result()
     base, update = serving.base(), serving.update(verbs)
     # Where nothing changes the base comes back as it is: adding 0 would turn -0 into 0.
     return torch.where(update == 0.0, base, base + update)
 
 
-def merged_model(plan: Plan, inputs: Any, survey: Survey, device: str) -> Mapping[str, Tensor]:
-    """Return all merged tensors in float32, for methods that need the whole model at once."""
-    raise NotImplementedError
+def merged_model(
+    plan: Plan, inputs: Inputs, survey: Survey, device: str = "cpu"
+) -> dict[str, Tensor]:
+    """Return all merged tensors, flat in float32, for methods that need the whole model at once.
+
+    Such a method is handed mappings from tensor names where others are handed tensors.
+    """
+    if not plan.merged:
+        return {}
+    pieces = {t.key: Piece((t,), 0, t.numel) for t in plan.merged}
+    servings = {k: Serving(plan, inputs, survey, p, device) for k, p in pieces.items()}
+    stage = next(stage for stage in plan.stages if stage.label == "merge")
+    signature = stage.method.signature
+    first = next(iter(servings.values()))
+    if any(stage.knobs(t.settings) != stage.knobs(first.settings) for t in plan.merged):
+        raise RecipeError(
+            f"{stage.method.title} works on the whole model, so its settings cannot differ "
+            "between tensors.",
+            "Take params out of the rules, and depth out of params.",
+        )
+    feeds = [{k: s.feed(use, stage) for k, s in servings.items()} for use in signature.feeds]
+    results = signature.fn(*feeds, **first.knobs(stage, signature))
+    stacked = signature.output == "per_task"
+    found = {}
+    for key, piece in pieces.items():
+        flat = results[key].reshape((plan.n, -1) if stacked else (-1,))
+        found[key] = merged(Serving(plan, inputs, survey, piece, device, flat))
+    return found
 
 
 def round_once(values: Tensor, tensor: TensorPlan) -> Tensor:

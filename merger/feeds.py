@@ -40,10 +40,17 @@ class Serving:
         statistics: What the survey knows.
         piece: The piece.
         device: Where methods compute.
+        result: What the method returned for this piece, when that is known already.
     """
 
     def __init__(
-        self, plan: Plan, inputs: Inputs, statistics: Statistics, piece: Piece, device: str = "cpu"
+        self,
+        plan: Plan,
+        inputs: Inputs,
+        statistics: Statistics,
+        piece: Piece,
+        device: str = "cpu",
+        result: Tensor | None = None,
     ) -> None:
         self.plan = plan
         self.piece = piece
@@ -52,7 +59,7 @@ class Serving:
         self._statistics = statistics
         self._device = device
         self._shape = piece.shape(plan.scope_at(self.settings))
-        self._kept: dict[Any, Tensor] = {}
+        self._kept: dict[Any, Tensor] = {} if result is None else {"result": result}
 
     def base(self) -> Tensor:
         """Return the base's entries, (length,)."""
@@ -92,29 +99,35 @@ class Serving:
         if after:
             verb = self.plan.stages[self.plan.stages.index(self._method) + after]
             return self._once(("update", after), lambda: self.evaluate(verb))
-        return self._once("update", self._first_update)
+        if self.plan.method.output == "delta":
+            return self.result()
+        return self._once("update", lambda: self.result() - self.base())
 
-    def _first_update(self) -> Tensor:
-        result = self.evaluate(self._method)
-        return result - self.base() if self.plan.method.output == "weight" else result
+    def result(self) -> Tensor:
+        """Return what the method gives, before any verb: (length,), or (n, length) per task."""
+        return self._once("result", lambda: self.evaluate(self._method))
 
     @property
     def _method(self) -> Stage:
-        return next(stage for stage in self.plan.stages if stage.label == "merge")
+        return self.plan.stages[len(self.settings.before)]
 
     def evaluate(
         self, stage: Stage, function: Signature | None = None, weighted: bool = True
     ) -> Tensor:
         """Call a method, or a function that its survey looks at, on this piece; flat again."""
         signature = function or stage.method.signature
-        knobs = stage.knobs(self.settings)
-        feeds = [self._feed(use, stage, knobs, weighted) for use in signature.feeds]
-        given = {p.name: self._knob(knobs[p.name]) for p in signature.params}
-        result = signature.fn(*feeds, **given)
+        feeds = [self.feed(use, stage, weighted) for use in signature.feeds]
+        result = signature.fn(*feeds, **self.knobs(stage, signature))
         stacked = signature.output in ("deltas", "per_task")
         return result.reshape((self.plan.n, -1) if stacked else (-1,))
 
-    def _feed(self, use: FeedUse, stage: Stage, knobs: Mapping[str, Any], weighted: bool) -> Any:
+    def knobs(self, stage: Stage, function: Signature) -> dict[str, Any]:
+        """Return the settings of a function as it is called with them."""
+        settings = stage.knobs(self.settings)
+        return {p.name: self._knob(settings[p.name]) for p in function.params}
+
+    def feed(self, use: FeedUse, stage: Stage, weighted: bool = True) -> Any:
+        """Return what one argument left of `*` is given."""
         name = use.feed.name
         if name == "deltas":
             return self._stacked(self.deltas(stage, weighted))
@@ -131,7 +144,7 @@ class Serving:
         if name == "uniform":
             draw = partial(self._inputs.uniform, self.piece, stage.salt)
             return self._stacked(self._once(("uniform", stage.salt), draw))
-        return self._surveyed(use, stage, knobs)
+        return self._surveyed(use, stage, stage.knobs(self.settings))
 
     def _surveyed(self, use: FeedUse, stage: Stage, knobs: Mapping[str, Any]) -> Any:
         name = use.feed.name

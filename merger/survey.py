@@ -70,9 +70,9 @@ class Survey:
         self._lock = RLock()
         self._known: dict[Hashable, Any] = {}
 
-    def take(self) -> None:
+    def take(self, stages: Sequence[Stage] | None = None) -> None:
         """Take the statistics over the whole model that the settings ask for."""
-        for stage in self.plan.stages:
+        for stage in self.plan.stages if stages is None else stages:
             for use in _surveyed(stage):
                 knobs = [stage.knobs(s) for s in self._variants()]
                 reach = [k for k in knobs if use.of.scope_at(k) == "global"]
@@ -111,7 +111,7 @@ class Survey:
     def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return inner products over the tensor, (n, n) float64."""
         tensor = serving.piece.first
-        name = (use.feed.name, _place(stage), tensor.key)
+        name = (use.feed.name, stage.label, stage.index, tensor.key)
         of_weights = use.feed.name == "weight_gram"
         products = self._keep(name, lambda: self._gram(tensor, stage, of_weights))
         if not of_weights and stage.label != "before":
@@ -146,7 +146,8 @@ class Survey:
         is_global = of.scope_at(stage.knobs(piece.settings)) == "global"
         return piece.start + (piece.first.offset if is_global else 0)
 
-    def _serve(self, piece: Piece) -> Serving:
+    def serve(self, piece: Piece) -> Serving:
+        """Return a piece, ready to be asked for feeds."""
         return Serving(self.plan, self.inputs, self, piece, self._device)
 
     def _pieces(self, tensors: Iterable[TensorPlan], note: str) -> Iterator[Serving]:
@@ -157,7 +158,7 @@ class Survey:
             for piece in cut_up(tensor, self.plan.scope_at(tensor.settings), BLOCK):
                 check_cancel(self._cancel)
                 if len(piece):
-                    yield self._serve(piece)
+                    yield self.serve(piece)
                 done += len(piece)
                 if self._report and len(tensors) > 1:
                     self._report(Progress(done, total, "values", note))

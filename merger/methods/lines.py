@@ -1,6 +1,7 @@
 """LiNeS: scale the merged update by depth."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from merger.algebra import mean
 from merger.spec import L1, Delta, Deltas, DepthAt, Knob, Update, merge_method, of
@@ -16,7 +17,7 @@ def changed(update: Update) -> Delta:
     return update
 
 
-def _is_auto(knobs: dict[str, object]) -> bool:
+def _is_auto(knobs: Mapping[str, Any]) -> bool:
     return knobs["alpha"] is None
 
 
