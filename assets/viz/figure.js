@@ -61,6 +61,22 @@ function dressed(change) {
   return out;
 }
 
+/**
+ * One trace of each type that does not move: Plotly empties the layer of a type that is left out
+ * of an animation, but leaves the other traces of a type that takes part in it alone.
+ */
+function companions(data, moved) {
+  const seen = new Set(moved.map((index) => data[index].type ?? "scatter"));
+  const size = (index) => data[index].x?.length ?? 0;
+  const order = data.map((_, index) => index).sort((a, b) => size(a) - size(b));
+  return order.filter((index) => {
+    const type = data[index].type ?? "scatter";
+    if (seen.has(type)) return false;
+    seen.add(type);
+    return true;
+  });
+}
+
 /** Draws a waiting patch: bars and points slide without a redraw, the rest is restyled. */
 export async function drawPatch(Plotly, div, figure, patch) {
   const moves = [];
@@ -78,6 +94,10 @@ export async function drawPatch(Plotly, div, figure, patch) {
     }
   });
   if (moves.length) {
+    for (const index of companions(figure.data, moved)) {
+      moves.push({});
+      moved.push(index);
+    }
     await Plotly.animate(div, { data: moves, traces: moved }, {
       mode: "immediate", transition: { duration: 0 }, frame: { duration: 0, redraw: false },
     });

@@ -110,9 +110,9 @@ async function draw(panel) {
   const full = panel.full || !panel.drawn || panel.theme !== theme;
   Object.assign(panel, { drawing: true, full: false, waiting: null, theme });
   try {
-    if (full || !waiting) {
+    if (full) {
       await drawWhole(panel);
-    } else {
+    } else if (waiting) {
       await drawPatch(Plotly, div, panel.figure, waiting).catch(() => drawWhole(panel));
     }
     div.__seq = seq;

@@ -1,5 +1,6 @@
 """The browser half of a chart, on a static page: draws what it should, when it should."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -40,13 +41,27 @@ def draw(page: Any, seq: int, panel: str, **entry: Any) -> None:
 
 
 def marks(page: Any, panel: str) -> list[str]:
-    """Outlines and labels of all drawn marks: equal lists look equal."""
+    """Outlines and labels of all drawn marks."""
     return page.evaluate(
         "(id) => ['path', 'text', 'image'].flatMap((tag) => "
         "[...document.querySelectorAll(`#${id} .cartesianlayer ${tag}`)]).map((node) => "
         "[node.textContent, node.style.fill, ...['d', 'transform', 'href'].map("
         "(name) => node.getAttribute(name))].join('|'))",
         panel,
+    )
+
+
+def look_alike(first: list[str], second: list[str]) -> bool:
+    """Whether two lists of marks differ by less than the pixel that a margin may settle by."""
+    number = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+    pairs = list(zip(first, second, strict=False))
+    return len(first) == len(second) and all(
+        number.sub("", a) == number.sub("", b)
+        and all(
+            abs(float(x) - float(y)) < 1.5
+            for x, y in zip(number.findall(a), number.findall(b), strict=False)
+        )
+        for a, b in pairs
     )
 
 
@@ -63,29 +78,38 @@ def test_a_figure_is_drawn_with_its_words(open_page: Any) -> None:
     assert "ms-panel--estimated" in page.get_attribute("#bars .ms-panel", "class")
 
 
-def test_patched_bars_look_exactly_like_bars_drawn_anew(open_page: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "base", "traces"),
+    [
+        ("bars", figures.bars(), figures.bars_patch(MOVED)["traces"]),
+        ("bars", figures.bars(), {"expert": {"x": MOVED}}),
+        ("bars", figures.bars(), {"expert": {"x": MOVED}, "merged": {"x": MOVED[::-1]}}),
+        ("bars", figures.bars(), {"merged": {"marker": {"color": "@muted"}}}),
+        ("lines", figures.lines(), {"kana": {"y": [2.0] * 12}}),
+        ("cosine", figures.cosine(), {"cosine": {"z": figures.cosine_values(1.0)}}),
+    ],
+)
+def test_a_patched_chart_looks_exactly_like_one_drawn_anew(
+    open_page: Any, name: str, base: dict[str, Any], traces: dict[str, Any]
+) -> None:
+    page = open_page()
+    draw(page, 1, name, base=base)
+    before = marks(page, name)
+    draw(page, 2, name, patch={"traces": traces})
+    patched = marks(page, name)
+    page.evaluate("Mergescope.panels.redraw()")
+    page.wait_for_function(f"document.querySelector('{CHART.format(name)}').__draws === 3")
+    assert look_alike(patched, marks(page, name))
+    assert not look_alike(patched, before)
+    assert len(patched) == len(before)
+
+
+def test_a_patch_brings_its_words_along(open_page: Any) -> None:
     page = open_page()
     draw(page, 1, "bars", base=figures.bars())
-    before = marks(page, "bars")
     draw(page, 2, "bars", patch=figures.bars_patch(MOVED))
-    patched = marks(page, "bars")
-    page.evaluate("Mergescope.panels.redraw()")
-    page.wait_for_function(f"document.querySelector('{CHART.format('bars')}').__draws === 3")
-    assert patched == marks(page, "bars")
-    assert patched != before
     label = page.get_attribute(CHART.format("bars"), "aria-label")
     assert label == "Accuracy per task. digits 31.0%."
-
-
-def test_a_patched_heatmap_looks_exactly_like_one_drawn_anew(open_page: Any) -> None:
-    page = open_page()
-    draw(page, 1, "cosine", base=figures.cosine())
-    before = marks(page, "cosine")
-    draw(page, 2, "cosine", patch={"traces": {"cosine": {"z": figures.cosine_values(1.0)}}})
-    patched = marks(page, "cosine")
-    draw(page, 3, "cosine", base=figures.cosine(figures.cosine_values(1.0)))
-    assert patched == marks(page, "cosine")
-    assert patched != before
 
 
 def test_a_payload_that_arrives_late_is_dropped(open_page: Any) -> None:
@@ -108,7 +132,7 @@ def test_a_patch_that_overtakes_its_base_waits_and_asks(open_page: Any) -> None:
     late = marks(page, "bars")
     draw(page, 5, "bars", base=figures.bars(), rev="c")
     draw(page, 6, "bars", patch=figures.bars_patch(MOVED), rev="c")
-    assert marks(page, "bars") == late
+    assert look_alike(marks(page, "bars"), late)
 
 
 def test_a_patch_for_another_base_changes_nothing(open_page: Any) -> None:
@@ -190,33 +214,24 @@ def test_two_hundred_patches_leave_no_nodes_behind(open_page: Any) -> None:
     cdp = page.context.new_cdp_session(page)
 
     def counts_after(first: int) -> dict[str, int]:
-        parts = [
-            {
-                "seq": seq,
-                "panels": {
-                    "bars": {"patch": figures.bars_patch([0.3 + 0.005 * (seq % 100)] * 6)},
-                    "cosine": {
-                        "patch": {"traces": {"cosine": {"z": figures.cosine_values(seq / 10)}}}
-                    },
-                },
-            }
-            for seq in range(first, first + 100)
-        ]
+        bars = [{"patch": figures.bars_patch([0.3 + 0.005 * i] * 6)} for i in range(50)]
+        values = [figures.cosine_values(i / 10) for i in range(50)]
+        cosine = [{"patch": {"traces": {"cosine": {"z": z}}}} for z in values]
         page.evaluate(
-            """async (parts) => { for (const part of parts) {
-              send(part);
+            """async ([seq, bars, cosine]) => {
               const drawn = (id) => document.querySelector(`#${id} .ms-panel__chart`).__seq;
-              while (drawn("bars") !== part.seq || drawn("cosine") !== part.seq)
-                await new Promise(requestAnimationFrame);
-            } }""",
-            parts,
+              for (const [i] of bars.entries()) for (const id of ["bars", "cosine"]) {
+                send({seq: ++seq, panels: {[id]: {bars, cosine}[id][i]}});
+                while (drawn(id) !== seq) await new Promise(requestAnimationFrame);
+              } }""",
+            [first, bars, cosine],
         )
         cdp.send("HeapProfiler.collectGarbage")
         found = cdp.send("Memory.getDOMCounters")
         return {key: found[key] for key in ("nodes", "jsEventListeners")}
 
     first = counts_after(3)
-    assert counts_after(103) == first
+    assert counts_after(200) == first
 
 
 def test_names_from_users_are_shown_as_text(open_page: Any) -> None:
