@@ -70,7 +70,7 @@ class AlignReport:
 
     def raise_if_bad(self) -> None:
         """Raise AlignmentError when something forbids the merge."""
-        errors = self.errors
+        errors = list(self.errors)
         if errors:
             more = f" There are {len(errors) - 1} more such problems." if len(errors) > 1 else ""
             raise AlignmentError(f"{errors[0].where}: {errors[0].what}{more}", errors[0].remedy)

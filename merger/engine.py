@@ -217,7 +217,7 @@ def _write_block(
     written = 0
     rows = values if len(folders) > 1 or values.dim() > 1 else values.unsqueeze(0)
     for folder, row in zip(folders, rows, strict=True):
-        data = memoryview(row.contiguous().view(torch.uint8).numpy())
+        data = row.contiguous().view(torch.uint8).numpy().data
         for key in (block.key, *copies.get(block.key, ())):
             writer.write(folder, key, block.start * values.dtype.itemsize, data)
             written += len(data)

@@ -1,6 +1,7 @@
 """Find which files of a model folder hold its weights, and refuse those that may not be opened."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from merger.header import QUANTISED, FileHeader, Place, read_header, shown
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+SHARD_NAME = re.compile(r"[^./\\:][^/\\:]*\.safetensors")
 MAX_JSON_BYTES = 50_000_000
 
 
@@ -142,8 +144,7 @@ def _read_shards(folder: Path, index: str) -> Layout:
 def _check_shard_name(index: Path, key: str, name: object) -> None:
     if isinstance(name, str) and name.lower().endswith(PICKLES):
         raise _pickled(index.parent, [name])
-    plain = isinstance(name, str) and name.endswith(".safetensors") and name.isprintable()
-    if not plain or "/" in name or "\\" in name or ":" in name or name.startswith("."):
+    if not isinstance(name, str) or not SHARD_NAME.fullmatch(name) or not name.isprintable():
         raise SourceError(
             f"{index}: the shard of {shown(key)} must be the plain name of a safetensors file "
             f"beside it, got {shown(name)}.",
