@@ -83,15 +83,16 @@ def model_card(
 
 def _front_matter(origins: Sequence[Origin]) -> str:
     table: dict[str, object] = {
-        "base_model": list(dict.fromkeys(origin.name for origin in origins)),
+        "base_model": list(dict.fromkeys(_one_line(origin.name) for origin in origins)),
         "base_model_relation": "merge",
         "library_name": "transformers",
         "tags": ["merge", "mergescope"],
     }
     licenses = {origin.license for origin in origins}
     if len(licenses) == 1 and "" not in licenses:
-        table["license"] = origins[0].license
-    return f"---\n{yaml.safe_dump(table, sort_keys=True, allow_unicode=True).strip()}\n---"
+        table["license"] = _one_line(origins[0].license)
+    text = yaml.safe_dump(table, sort_keys=True, allow_unicode=True, width=10_000)
+    return f"---\n{text.strip()}\n---"
 
 
 def _origin_row(origin: Origin) -> tuple[str, ...]:
@@ -138,5 +139,8 @@ def _license_sentence(origins: Sequence[Origin]) -> str:
 
 def _escaped(text: str) -> str:
     """Return a text that Markdown and HTML show as it is, on one line."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in text)
-    return SPECIAL.sub(r"\\\1", plain)
+    return SPECIAL.sub(r"\\\1", _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,0 +1,75 @@
+"""Blocks over threads: bounded, cancellable, and the first error wins."""
+
+from threading import Event, Lock
+from typing import Any
+
+import pytest
+import torch
+
+from merger.compute import Block
+from merger.errors import Cancelled, MergeError
+from merger.progress import Progress
+from merger.stream import one_torch_thread, stream
+
+
+class Source:
+    """Stands for a prepared merge: counts blocks, and calls back at each."""
+
+    def __init__(self, at_block: Any = None) -> None:
+        self.count = 0
+        self._at_block = at_block or (lambda count: None)
+        self._lock = Lock()
+
+    def merge_block(self, block: Block) -> torch.Tensor:
+        with self._lock:
+            self.count += 1
+            self._at_block(self.count)
+        return torch.zeros(block.stop - block.start)
+
+
+BLOCKS = [(i, Block(f"w{i}", 0, 2)) for i in range(200)]
+
+
+def run(source: Source, threads: int, **options: Any) -> list[int]:
+    written: list[int] = []
+
+    def sink(number: int, block: Block, values: torch.Tensor) -> int:
+        written.append(number)
+        return values.numel()
+
+    stream(source, BLOCKS, sink, threads=threads, done=0, total=400, **options)  # type: ignore[arg-type]
+    return written
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_block_is_written_once_and_told(threads: int) -> None:
+    told: list[Progress] = []
+    assert sorted(run(Source(), threads, report=told.append)) == list(range(200))
+    assert [p.done for p in told] == list(range(2, 402, 2))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_after_a_cancel_each_thread_ends_at_most_the_block_it_is_in(threads: int) -> None:
+    cancel = Event()
+    source = Source(lambda count: cancel.set() if count == 10 else None)
+    with pytest.raises(Cancelled):
+        run(source, threads, cancel=cancel)
+    assert source.count <= 10 + threads
+
+
+def test_an_error_in_a_block_stops_the_others(threads: int = 2) -> None:
+    def fail(count: int) -> None:
+        if count == 5:
+            raise MergeError("block 5 is bad")
+
+    source = Source(fail)
+    with pytest.raises(MergeError, match="block 5"):
+        run(source, threads)
+    assert source.count < 20
+
+
+def test_torch_has_its_threads_back_afterwards() -> None:
+    before = torch.get_num_threads()
+    with one_torch_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
