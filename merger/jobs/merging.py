@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from merger.engine import merge
+from merger.lazy import torch
 from merger.outcome import outcome_of
 from merger.progress import Report
 from merger.recipe import Recipe
@@ -18,9 +19,18 @@ def merge_in_background(
 
     Args:
         payload: `recipe` in its JSON form, `folder` of the job, and, when wished, `name` of
-            the model folder, `device`, `threads` and `memory`.
+            the model folder, `base_dir` that relative sources start from, `device`, `threads`
+            and `memory`.
     """
     recipe = Recipe.from_json(payload["recipe"])
     out = Path(payload["folder"]) / safe_name(str(payload.get("name") or recipe.method))
     options = {key: payload[key] for key in ("device", "threads", "memory") if key in payload}
-    return outcome_of(merge(recipe, out, report=report, cancel=cancel, **options), recipe)
+    start = payload.get("base_dir")
+    base_dir = None if start is None else Path(start)
+    path = merge(recipe, out, report=report, cancel=cancel, base_dir=base_dir, **options)
+    return outcome_of(path, recipe, base_dir)
+
+
+def warm_up() -> None:
+    """Load what the first merge would otherwise wait for."""
+    torch.empty(0)

@@ -51,6 +51,7 @@ class JobRunner:
         self._store = JobStore(workspace, self._lock.name)
         self._store.inherit()
         self._worker: WorkerProcess | None = None
+        self._starting = threading.Lock()
         self._work_arrived = threading.Event()
         self._closing = threading.Event()
         self._changed = threading.Condition()
@@ -204,12 +205,14 @@ class JobRunner:
             self._tell()
 
     def _ready_worker(self) -> WorkerProcess:
-        if self._worker is not None and not self._worker.is_alive():
-            self._worker.stop()
-            self._worker = None
-        if self._worker is None:
-            self._worker = WorkerProcess()
-        return self._worker
+        # warm_up() and the first job may come at once.
+        with self._starting:
+            if self._worker is not None and not self._worker.is_alive():
+                self._worker.stop()
+                self._worker = None
+            if self._worker is None:
+                self._worker = WorkerProcess()
+            return self._worker
 
     def _tell(self) -> None:
         with self._changed:

@@ -71,8 +71,7 @@ def main() -> None:
     while True:
         order = orders.get()
         if order["type"] == "warm":
-            with contextlib.suppress(MergeError):
-                find_work(order["work"])
+            warm(order["work"])
             continue
         send(run(order, Reporter(send), cancels[order["id"]]))
         cancels.pop(order["id"], None)
@@ -100,6 +99,12 @@ def find_work(name: str) -> Work:
     """Return the function that does one kind of job, named as "module:function"."""
     module, _, function = name.partition(":")
     return getattr(import_module(module), function)
+
+
+def warm(name: str) -> None:
+    """Import a kind of work ahead of time, and call its module's `warm_up` where it has one."""
+    module = import_module(name.partition(":")[0])
+    getattr(module, "warm_up", lambda: None)()
 
 
 def _error(error: Exception, message: str) -> dict[str, str]:

@@ -48,6 +48,13 @@ def test_a_merge_job_leaves_a_model_under_its_own_folder_to_download(runner, fam
         assert f"{out.name}/config.json" in pack.namelist()
 
 
+def test_relative_sources_start_from_the_folder_that_was_given(runner, family):
+    data = {"method": "average", "experts": ["file:alpha", "file:beta"]}
+    order = {"recipe": Recipe.from_json(data).to_json(), "base_dir": str(family)}
+    end = runner.wait(runner.submit("merge", order, owner="ann", title="t").id, 60)
+    assert end.state is JobState.DONE, end.error
+
+
 def test_a_merge_job_of_models_that_are_missing_fails_in_words(runner, family):
     wrong = payload(family)
     wrong["recipe"]["base"] = "file:/nowhere/base"
