@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import Event, Lock
 from typing import Any, NamedTuple
 
+from merger.algebra import add_update
 from merger.checkpoint import TORCH_NAMES, Checkpoint
 from merger.errors import MergeError, RecipeError
 from merger.feeds import Serving
@@ -127,9 +128,7 @@ def merged(serving: Serving) -> Tensor:
     verbs = sum(stage.label == "after" for stage in plan.stages)
     if plan.method.output != "delta" and not verbs:
         return serving.result()
-    base, update = serving.base(), serving.update(verbs)
-    # Where nothing changes the base comes back as it is: adding 0 would turn -0 into 0.
-    return torch.where(update == 0.0, base, base + update)
+    return add_update(serving.base(), serving.update(verbs))
 
 
 def merged_model(

@@ -15,7 +15,7 @@ class Statistics(Protocol):
     """What a survey knows; see merger/survey.py."""
 
     def mask(self, serving: "Serving", stage: Stage, use: FeedUse) -> Tensor:
-        """Return which entries of the piece survive a cut."""
+        """Return 1 where entries of the piece survive a cut, and 0 elsewhere."""
         ...
 
     def majority(self, serving: "Serving", stage: Stage, use: FeedUse) -> Any:

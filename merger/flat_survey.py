@@ -12,7 +12,7 @@ from merger.lazy import Tensor, torch
 from merger.pieces import Piece, cut_up
 from merger.plan import Plan, Stage, TensorPlan
 from merger.signature import FeedUse, Of
-from merger.survey import Survey, signature_of
+from merger.survey import IN_MEMORY, Survey, signature_of
 
 
 class FlatSurvey(Survey):
@@ -35,7 +35,7 @@ class FlatSurvey(Survey):
         return Serving(self.plan, self._view, self, piece, result=known)
 
     def mask(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
-        """Return which entries of the piece survive a cut, (n, length) booleans."""
+        """Return 1 where entries of the piece survive a cut and 0 elsewhere, (n, length)."""
         run = self._view.run_of[serving.piece.first.key]
         name = ("mask", stage.label, stage.index, use.of, run.start)
         whole = self._keep(name, lambda: self._run_mask(run, stage, use))
@@ -51,16 +51,23 @@ class FlatSurvey(Survey):
     def _make_mask(
         self, run: Run, stage: Stage, use: FeedUse, cuts: Sequence[Sequence[Cut]]
     ) -> Tensor:
-        mask = np.empty((self.plan.n, run.stop - run.start), np.bool_)
+        mask = np.empty((self.plan.n, run.stop - run.start), np.float32)
         at = 0
         for tensor, by_expert in zip(run.tensors, cuts, strict=True):
             for piece in cut_up(tensor, self.plan.scope_at(tensor.settings)):
                 first = self._index(piece, stage, use.of)
-                magnitudes = self._magnitudes(self.serve(piece), stage, use.of)
+                magnitudes = self._ranked(piece, stage, use.of)
                 for i, (row, cut) in enumerate(zip(magnitudes, by_expert, strict=True)):
                     mask[i, at : at + len(piece)] = survives(row, cut, first)
                 at += len(piece)
         return torch.from_numpy(mask)
+
+    def _ranked(self, piece: Piece, stage: Stage, of: Of) -> np.ndarray:
+        """Return |values| that a cut ranks, (n, length)."""
+        known = self._known.get(("magnitudes", stage.label, stage.index, of, piece.first.key))
+        if known is None:
+            return self._magnitudes(self.serve(piece), stage, of)
+        return known[:, piece.start : piece.stop]
 
     def _select(
         self,
@@ -75,7 +82,7 @@ class FlatSurvey(Survey):
         if seen:
             name = ("cuts", self.plan.names, keys, seen, tuple(frozenset(w) for w in wanted))
             return self.cache.get_or_make(
-                name, lambda: super(FlatSurvey, self)._select(tensors, stage, of, wanted, entries)
+                name, lambda: self._select_changed(tensors, stage, of, wanted, entries)
             )
         found = []
         for i, (expert, counts) in enumerate(zip(self.plan.names, wanted, strict=True)):
@@ -84,6 +91,33 @@ class FlatSurvey(Survey):
             )
             found.append({k: self._cut(tensors, i, k, ranks) for k in counts})
         return found
+
+    def _select_changed(
+        self,
+        tensors: Sequence[TensorPlan],
+        stage: Stage,
+        of: Of,
+        wanted: Sequence[Iterable[int]],
+        entries: int,
+    ) -> list[dict[int, Cut]]:
+        """Return cuts of values that settings change; those are kept for the mask that follows."""
+        if entries * self.plan.n > IN_MEMORY:
+            return super()._select(tensors, stage, of, wanted, entries)
+        whole = np.empty((self.plan.n, entries), np.float32)
+        at = 0
+        for run in self._view.runs_over(tensors):
+            for piece, _ in run.pieces(self.plan):
+                values = self._magnitudes(self.serve(piece), stage, of)
+                whole[:, at : at + len(piece)] = values
+                at += len(piece)
+        at = 0
+        for tensor in tensors:
+            name = ("magnitudes", stage.label, stage.index, of, tensor.key)
+            self._known[name] = whole[:, at : at + tensor.numel]
+            at += tensor.numel
+        return [
+            {k: cut_of(row, k) for k in counts} for row, counts in zip(whole, wanted, strict=True)
+        ]
 
     def _cut(self, tensors: Sequence[TensorPlan], row: int, k: int, ranks: np.ndarray) -> Cut:
         """Return one expert's cut; magnitudes are read only where ties must be told apart."""

@@ -17,7 +17,7 @@ from merger.signature import Of
 from merger.survey import SurveyCache
 
 # Small enough that a stack of eight experts stays in the cache of one core.
-FLAT_BLOCK = 1 << 15
+FLAT_BLOCK = 1 << 16
 
 
 class SlotLike(Protocol):
@@ -160,6 +160,13 @@ class FlatView:
         """The run of each tensor."""
         return {tensor.key: run for run in self.runs for tensor in run.tensors}
 
+    def runs_over(self, tensors: Sequence[TensorPlan]) -> Sequence[Run]:
+        """Return runs that hold exactly these tensors: all that are merged, or one."""
+        if len(tensors) == len(self.plan.merged):
+            return [run for run in self.runs if run.action == "merge"]
+        starts = [self.at[tensor.key] for tensor in tensors]
+        return [Run((t,), a, a + t.numel) for t, a in zip(tensors, starts, strict=True)]
+
     def place(self, piece: Piece) -> slice:
         """Return where a piece lies."""
         start = self.at[piece.first.key] + piece.start
@@ -180,6 +187,8 @@ class FlatView:
     def theta(self, piece: Piece) -> Tensor:
         """Return the experts' entries, (n, length)."""
         place = self.place(piece)
+        if not self.flat.exact:
+            return self.deltas(piece) + self.flat.base[place]
         return torch.stack([self.flat.theta(r, place.start, place.stop) for r in self.rows])
 
     def deltas(self, piece: Piece) -> Tensor:

@@ -1,5 +1,6 @@
 """Where pieces of the models come from: checkpoints that are read block by block."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -117,4 +118,4 @@ def is_finite(values: Tensor) -> bool:
     if values.numel() == 0:
         return True
     low, high = torch.aminmax(values)
-    return bool(torch.isfinite(low) & torch.isfinite(high))
+    return math.isfinite(low.item()) and math.isfinite(high.item())

@@ -73,7 +73,7 @@ DepthAt = Annotated[float, Feed("depth")]
 Update = Annotated[Tensor, Feed("update", ("base",))]
 """What the method changed: the merged model minus the base. For verbs after the method."""
 Cut = Annotated[Tensor, Feed("cut", ("base",), surveyed=True)]
-"""Which entries survive an exact trim by magnitude: booleans, shaped as the task vectors."""
+"""1 where an entry survives an exact trim by magnitude and 0 elsewhere, (n, *piece)."""
 Majority = Annotated[Callable[[], Any], Feed("majority", ("base",), surveyed=True)]
 """Call it for the sign that most entries elect, as G5 of the specification breaks ties."""
 Gram = Annotated[Tensor, Feed("gram", ("base",), surveyed=True)]
