@@ -29,8 +29,7 @@ def run_list(args: argparse.Namespace) -> None:
     """List the bundled experts, each checkpoint with its own accuracy."""
     from merger.zoo.read import zoo_info  # noqa: PLC0415  (reads the zoo's index)
 
-    found = zoo_info()
-    found = found if isinstance(found, dict) else found.to_json()
+    found = zoo_info().to_json()
     if args.json:
         print_json(found)
         return
