@@ -20,6 +20,8 @@ from merger.sources import SourceRules, open_source
 READ_RATE = 1.2e9
 WRITE_RATE = 1.2e9
 ENTRY_RATE = 2.5e8
+# The same for each feed that is more than reading: random draws, statistics from a first pass.
+FEED_RATE = 5e7
 # What torch and its libraries take before the first tensor.
 PROGRAM_BYTES = 300_000_000
 BLOCK_ENTRIES = 1 << 20
@@ -126,8 +128,10 @@ def _cost(
     disk *= planned.n if planned.method.output == "per_task" else 1
     models = ([] if base is None else [base]) + list(experts[: planned.n])
     read = sum(info.nbytes for model in models for info in model.tensors.values())
-    passes = 2 if any(use.feed.surveyed for s in planned.stages for use in s.method.feeds) else 1
-    compute = planned.numel * planned.n * passes / ENTRY_RATE
+    feeds = [use.feed for stage in planned.stages for use in stage.method.feeds]
+    passes = 2 if any(feed.surveyed for feed in feeds) else 1
+    slow = len({feed.name for feed in feeds if feed.surveyed or feed.name == "uniform"})
+    compute = planned.numel * planned.n * (1 / ENTRY_RATE + slow / FEED_RATE)
     # Reading, computing and writing overlap; the slowest of them is what one waits for.
     seconds = max(passes * read / READ_RATE, disk / WRITE_RATE, compute)
     return Cost(entries, _peak(planned), disk, round(seconds, 1))

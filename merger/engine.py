@@ -10,7 +10,7 @@ from merger.card import model_card, origin_of
 from merger.claim import Claim, output_errors
 from merger.companions import copy_companions
 from merger.compute import Block, Prepared, prepare
-from merger.errors import MergeError, RecipeError
+from merger.errors import MergeError, OutputError, RecipeError
 from merger.header import BITS, TensorInfo
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
@@ -61,6 +61,7 @@ def merge(
     """
     models = open_models(recipe, base_dir=base_dir, roots=roots)
     target = pick_device(device)
+    _check_inputs_stay(models, Path(out))
     block_size, workers = fit_memory(models.plan, thread_count(threads), memory)
     claim = Claim(Path(out), models.digest[:8], force=force, resume=resume)
     try:
@@ -147,6 +148,17 @@ def pick_device(device: str) -> str:
     return device
 
 
+def _check_inputs_stay(models: Models, out: Path) -> None:
+    """Refuse a target whose replacement would delete a model that is merged."""
+    target = out.resolve()
+    for model in models.all:
+        if model.folder is not None and model.folder.resolve().is_relative_to(target):
+            raise OutputError(
+                f"{out} holds {model.label}, which is one of the models to merge.",
+                "Choose another folder.",
+            )
+
+
 def _home(models: Models) -> Path | None:
     return next((model.folder for model in models.all if model.folder is not None), None)
 
@@ -192,7 +204,8 @@ def _write_blocks(
         return (block.stop - block.start) * size * times
 
     blocks = list(enumerate(prepared.blocks(block_size)))
-    left = [(number, block) for number, block in blocks if number not in writer.done]
+    written = writer.done
+    left = [(number, block) for number, block in blocks if number not in written]
     total = sum(cost(block) for _, block in blocks)
     stream(
         prepared,

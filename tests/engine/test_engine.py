@@ -136,6 +136,15 @@ def test_an_existing_model_is_kept_until_the_new_one_is_whole(tmp_path: Path) ->
     assert listed(tmp_path) == ["in", "out"]
 
 
+@pytest.mark.parametrize("where", ["in/e1", "in"])
+def test_a_model_that_is_merged_is_never_replaced(tmp_path: Path, where: str) -> None:
+    recipe = family(tmp_path / "in")
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match="one of the models to merge"):
+        merge(recipe, tmp_path / where, force=True)
+    assert contents(tmp_path) == before
+
+
 def test_the_second_merge_into_one_folder_is_refused(tmp_path: Path) -> None:
     recipe = family(tmp_path / "in")
     refused: list[str] = []

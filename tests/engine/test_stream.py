@@ -1,5 +1,6 @@
 """Blocks over threads: bounded, cancellable, and the first error wins."""
 
+from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
@@ -8,8 +9,11 @@ import torch
 
 from merger.compute import Block
 from merger.errors import Cancelled, MergeError
+from merger.models import open_models
+from merger.pieces import BLOCK
 from merger.progress import Progress
-from merger.stream import one_torch_thread, stream
+from merger.stream import SMALLEST_BLOCK, fit_memory, one_torch_thread, stream
+from tests.engine.folders import family
 
 
 class Source:
@@ -66,6 +70,15 @@ def test_an_error_in_a_block_stops_the_others(threads: int = 2) -> None:
     with pytest.raises(MergeError, match="block 5"):
         run(source, threads)
     assert source.count < 20
+
+
+def test_memory_bounds_blocks_first_and_threads_then(tmp_path: Path) -> None:
+    models = open_models(family(tmp_path, n=3))
+    entry = 4 * (3 + 3) * 2
+    assert fit_memory(models.plan, 4, 10**12) == (BLOCK, 4)
+    assert fit_memory(models.plan, 4, 4 * entry * 100_000) == (100_000, 4)
+    assert fit_memory(models.plan, 4, 2 * entry * SMALLEST_BLOCK) == (SMALLEST_BLOCK, 2)
+    assert fit_memory(models.plan, 4, 1) == (SMALLEST_BLOCK, 1)
 
 
 def test_torch_has_its_threads_back_afterwards() -> None:

@@ -72,6 +72,27 @@ def test_a_hub_model_that_is_not_in_the_cache_is_not_found_offline(
         open_source("hub:mergescope-tests/there-is-no-such-model")
 
 
+def test_a_hub_model_in_the_cache_opens_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "models--org--name"
+    for folder in ("blobs", "refs", f"snapshots/{commit}"):
+        (cached / folder).mkdir(parents=True)
+    (cached / "refs" / "main").write_text(commit)
+    save_file({"w": torch.ones(2)}, cached / "blobs" / "abc")
+    link = cached / "snapshots" / commit / "model.safetensors"
+    link.symlink_to("../../blobs/abc")
+    for source in ("hub:org/name", f"hub:org/name@{commit}"):
+        model = open_source(source)
+        assert model.label == "org/name"
+        assert model.read("w").tolist() == [1.0, 1.0]
+
+
 def test_a_hub_name_must_be_one() -> None:
     with pytest.raises(SourceError, match="must be hub:organisation/name"):
         open_source("hub:../../etc")
