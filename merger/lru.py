@@ -34,6 +34,11 @@ class Lru(Generic[V]):
         with self._lock:
             return sum(cost for _, cost in self._kept.values())
 
+    def values(self) -> list[V]:
+        """Return what is kept, the most recently used first."""
+        with self._lock:
+            return [value for value, _ in reversed(self._kept.values())]
+
     def get(self, key: Hashable) -> V | None:
         """Return a kept value and mark it as used, or None."""
         with self._lock:
@@ -70,6 +75,11 @@ class Lru(Generic[V]):
                     with self._lock:
                         self._making.pop(key, None)
         return value
+
+    def drop(self, key: Hashable) -> None:
+        """Let go of one value, if it is kept."""
+        with self._lock:
+            self._kept.pop(key, None)
 
     def clear(self) -> None:
         """Let go of everything."""

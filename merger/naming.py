@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-import transformers
 from torch import Tensor, nn
-from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel
 
 from merger.errors import TaskError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # Bit patterns of the positive, finite, normal float32 numbers: each is used once in the probe.
 FIRST_BITS, LAST_BITS = 0x00800000, 0x7F7FFFFF
@@ -42,8 +43,10 @@ class NamedModule:
 
 def quiet_transformers() -> None:
     """Keep transformers from printing loading reports and progress bars."""
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    from transformers.utils import logging  # noqa: PLC0415  (seconds to import)
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def build_module(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> NamedModule:
@@ -57,7 +60,7 @@ def build_module(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]
     """
     quiet_transformers()
     kind, settings = _model_class(config)
-    label = kind.__name__ if kind is not AutoModel else str(config.get("model_type"))
+    label = kind.__name__
     probe, starts = _probe(shapes, label)
     if hasattr(settings, "use_cache"):
         settings.use_cache = False
@@ -74,18 +77,20 @@ def build_module(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]
 
 
 def _model_class(config: Mapping[str, Any]) -> tuple[Any, Any]:
+    import transformers  # noqa: PLC0415  (seconds to import, and merging does without)
+
     model_type = config.get("model_type")
-    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
+    if not isinstance(model_type, str) or model_type not in transformers.CONFIG_MAPPING:
         raise TaskError(
             f"config.json: model_type must be one that transformers knows, got {model_type!r}.",
             "Code that comes with a model is never run; everything but scores works.",
         )
-    settings = CONFIG_MAPPING[model_type].from_dict(dict(config))
-    named = config.get("architectures") or [None]
-    found = getattr(transformers, named[0], None) if isinstance(named[0], str) else None
-    if isinstance(found, type) and issubclass(found, PreTrainedModel):
+    settings = transformers.CONFIG_MAPPING[model_type].from_dict(dict(config))
+    named = next(iter(config.get("architectures") or ()), None)
+    found = getattr(transformers, named, None) if isinstance(named, str) else None
+    if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
         return found, settings
-    return AutoModel, settings
+    return transformers.AutoModel, settings
 
 
 def _probe(

@@ -71,11 +71,14 @@ class Scorer:
             self.runner.load(tensors)
             self._loaded = token
 
-    def known(self, digest: str, split: str) -> FullScore | None:
-        """Return the remembered answers of a model to all tasks, or None."""
-        kept = {task.name: self._kept.get(_key(digest, task, split)) for task in self.tasks}
+    def known(
+        self, digest: str, split: str, tasks: Sequence[Task] | None = None
+    ) -> FullScore | None:
+        """Return the remembered answers of a model to all of these tasks, or None."""
+        chosen = self.tasks if tasks is None else tasks
+        kept = {task.name: self._kept.get(_key(digest, task, split)) for task in chosen}
         found = {name: outcomes for name, outcomes in kept.items() if outcomes is not None}
-        if len(found) < len(self.tasks):
+        if len(found) < len(chosen):
             return None
         return FullScore(digest, split, MappingProxyType(found))
 
@@ -107,8 +110,9 @@ class Scorer:
             numbers = tensors()
             follow = _Follower(sum(task.splits[split] for task in missing), report, cancel)
             for task in missing:
-                kept[task.name] = self._answer(task, numbers, split, follow)
-                self._kept.put(_key(digest, task, split), kept[task.name])
+                answered = self._answer(task, numbers, split, follow)
+                self._kept.put(_key(digest, task, split), answered)
+                kept[task.name] = answered
         return FullScore(
             digest, split, MappingProxyType({name: o for name, o in kept.items() if o is not None})
         )

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from math import isnan
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from merger.checkpoint import Checkpoint, FileCheckpoint
-from merger.errors import SourceError, TaskError
+from merger.checkpoint import Checkpoint
+from merger.errors import TaskError
 from merger.intervals import Interval, paired_difference, wilson
 from merger.progress import Report
 from merger.recipe import Recipe
 from merger.scorer import FullScore, Scorer, read_tensors
-from merger.sources import open_source, split_source
+from merger.subject import open_subject
 from merger.tasks import choose_tasks
 from merger.tasks.base import Metric, Outcomes, Task, check_split
 
@@ -106,7 +104,7 @@ def score(
             f"device: scores are computed on 'cpu', got {device!r}.",
             "Leave it out: other devices round otherwise and would give other counts.",
         )
-    subject = _open(target, base_dir)
+    subject = open_subject(target, base_dir)
     chosen = choose_tasks(tasks, subject.reference, base_dir=base_dir)
     scorer = Scorer(subject.reference, chosen)
     full = scorer.full(subject.digest, subject.tensors, split, report=report, cancel=cancel)
@@ -170,7 +168,7 @@ def interval_of(task: Task, outcomes: Outcomes) -> Interval:
 
 def normalise(task: Task, value: float, best: float | None) -> float | None:
     """Return the score relative to the best one, 1 is as good and less is worse."""
-    if best is None or isnan(best):
+    if best is None:
         return None
     top, bottom = (value, best) if task.higher_is_better else (best, value)
     return top / bottom if bottom > 0 else None
@@ -193,9 +191,8 @@ def best_of(
         known = task.best(split)
         if known is not None or not experts:
             return known
-        values = []
-        for expert in experts:
-            full = scorer.full(
+        fulls = [
+            scorer.full(
                 expert.content_id(),
                 lambda expert=expert: read_tensors(expert),
                 split,
@@ -203,10 +200,36 @@ def best_of(
                 report=report,
                 cancel=cancel,
             )
-            values.append(full.outcomes[task.name].value)
-        return max(values) if task.higher_is_better else min(values)
+            for expert in experts
+        ]
+        return _best_value(task, fulls)
 
     return best
+
+
+def known_best(scorer: Scorer, experts: Sequence[str]) -> Best:
+    """Return what tells the best score of an expert from what is remembered, without a pass.
+
+    Args:
+        scorer: Remembers the answers.
+        experts: Content ids of the experts.
+    """
+
+    def best(task: Task, split: str) -> float | None:
+        known = task.best(split)
+        if known is not None:
+            return known
+        fulls = [scorer.known(expert, split, [task]) for expert in experts]
+        return _best_value(task, [full for full in fulls if full]) if all(fulls) else None
+
+    return best
+
+
+def _best_value(task: Task, fulls: Sequence[FullScore]) -> float | None:
+    values = [full.outcomes[task.name].value for full in fulls]
+    if not values:
+        return None
+    return max(values) if task.higher_is_better else min(values)
 
 
 def _worst(rows: Sequence[TaskScore]) -> str | None:
@@ -218,53 +241,3 @@ def _worst(rows: Sequence[TaskScore]) -> str | None:
         return None
     sign = 1 if rows[0].metric == "accuracy" else -1
     return min(rows, key=lambda row: sign * row.value).task
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """What is scored: its headers and config, its name, its numbers, and who it came from."""
-
-    reference: Checkpoint
-    digest: str
-    tensors: Callable[[], Mapping[str, Tensor]]
-    experts: tuple[Checkpoint, ...]
-
-
-def _open(target: Recipe | str | Path, base_dir: Path | None) -> _Subject:
-    if isinstance(target, Recipe):
-        return _open_recipe(target, base_dir)
-    if isinstance(target, str) and split_source(target)[0] != "file":
-        model = open_source(target, base_dir=base_dir)
-        return _Subject(model, model.content_id(), lambda: read_tensors(model), ())
-    path = Path(target) if base_dir is None else base_dir / target
-    if path.is_file() and path.suffix in (".yml", ".yaml"):
-        return _open_recipe(Recipe.load(path), base_dir)
-    if not path.is_dir():
-        raise SourceError(
-            f"{path}: must be a recipe or a model folder, nothing is there.",
-            "Give a recipe.yaml or a folder with a config.json.",
-        )
-    saved = FileCheckpoint(path)
-    return _Subject(saved, saved.content_id(), lambda: read_tensors(saved), _lineage(path))
-
-
-def _lineage(folder: Path) -> tuple[Checkpoint, ...]:
-    """Return the experts that a saved merge names in its recipe, as far as they still exist."""
-    path = folder / "recipe.yaml"
-    if not path.is_file():
-        return ()
-    recipe = Recipe.load(path)
-    try:
-        return tuple(open_source(e.source, e.step) for e in recipe.experts)
-    except SourceError:
-        return ()
-
-
-def _open_recipe(recipe: Recipe, base_dir: Path | None) -> _Subject:
-    from merger.engine import merge_in_memory  # noqa: PLC0415  (the engine is big)
-
-    experts = tuple(open_source(e.source, e.step, base_dir=base_dir) for e in recipe.experts)
-    first = recipe.experts[0] if recipe.base is None else None
-    reference = experts[0] if first else open_source(str(recipe.base), base_dir=base_dir)
-    merged = merge_in_memory(recipe, base_dir=base_dir)
-    return _Subject(reference, merged.digest, lambda: merged.tensors, experts)

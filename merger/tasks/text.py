@@ -66,19 +66,23 @@ class TextTask:
         """The file's name without its ending."""
         return self.path.stem
 
-    @cached_property
+    @property
     def splits(self) -> Mapping[str, int]:
         """Number of windows by split."""
         return {split: len(self.windows(split).bytes) for split in ("validation", "test")}
 
-    @cached_property
+    @property
     def content(self) -> str:
-        """Digest of the text, so that a cached score never outlives a changed file."""
-        return hashlib.blake2b(_read(self.path).encode(), digest_size=16).hexdigest()
+        """Digest of the text, so that a remembered answer never outlives a changed file."""
+        return hashlib.blake2b(self._text.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _text(self) -> str:
+        return _read(self.path)
 
     @cached_property
     def _all(self) -> Windows:
-        text = _read(self.path)
+        text = self._text
         tokenizer = _tokenizer(self.model_folder)
         encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         length = _window_length(self.model_folder)
@@ -124,7 +128,7 @@ class TextTask:
 def window_bits(runner: Runner, tokens: np.ndarray, pause: Pause | None = None) -> np.ndarray:
     """Return the bits each window (n, length) costs after its first token, in float64."""
     _check_causal(runner)
-    vocabulary = int(runner.module.get_output_embeddings().weight.shape[0])
+    vocabulary = _vocabulary(runner)
     if tokens.size and int(tokens.max()) >= vocabulary:
         raise TaskError(
             f"{runner.label}: the tokenizer gives token {int(tokens.max())}, "
@@ -144,6 +148,11 @@ def window_bits(runner: Runner, tokens: np.ndarray, pause: Pause | None = None) 
             )
             parts.append(nats.view(len(ids), -1).double().sum(1).numpy() / math.log(2))
     return np.concatenate(parts)
+
+
+def _vocabulary(runner: Runner) -> int:
+    weight = getattr(runner.module.get_output_embeddings(), "weight", None)
+    return int(runner.module.config.vocab_size if weight is None else weight.shape[0])
 
 
 def cut_windows(

@@ -1,0 +1,53 @@
+"""What a merge in memory gives, and where its sources are looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from merger.checkpoint import TORCH_NAMES, Checkpoint
+from merger.sources import SourceRules, open_source
+
+
+@dataclass(frozen=True, eq=False)
+class LiveMerge:
+    """A merge in memory: the numbers that a saved folder would hold, in float32.
+
+    Args:
+        digest: The recipe's digest.
+        flat: All merged numbers in the order of the stack.
+        tensors: Every floating-point tensor by its name on disk.
+        dtypes: What each is saved as, in safetensors' words.
+    """
+
+    digest: str
+    flat: Tensor
+    tensors: Mapping[str, Tensor]
+    dtypes: Mapping[str, str]
+
+    def stored(self, key: str) -> Tensor:
+        """Return a tensor in the dtype it is saved as."""
+        return self.tensors[key].to(getattr(torch, TORCH_NAMES[self.dtypes[key]]))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where sources are looked for.
+
+    Args:
+        base_dir: Folder that relative paths start from; None is the current one.
+        roots: What a visitor may open; None opens everything.
+        folders: Where `*.txt` files are tasks.
+    """
+
+    base_dir: Path | None = None
+    roots: SourceRules | tuple[Path, ...] | None = None
+    folders: tuple[Path, ...] = ()
+
+    def open(self, source: str, step: int | None = None) -> Checkpoint:
+        """Open a source."""
+        return open_source(source, step, base_dir=self.base_dir, roots=self.roots)

@@ -1,0 +1,77 @@
+"""What the screen scores with: tasks, model and subset of one architecture, shared by all sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from merger.checkpoint import Checkpoint
+from merger.errors import TaskError
+from merger.lru import Lru
+from merger.preview import Preview
+from merger.scorer import Scorer
+from merger.tasks import Task, find_tasks, why_no_tasks
+
+MAX_ARCHITECTURES = 4
+
+
+@dataclass(frozen=True)
+class LiveScores:
+    """How the models of one base are scored, or why they are not.
+
+    Args:
+        tasks: The tasks that can be scored.
+        scorer: The model and what it answered; None without a task.
+        preview: The subset for sliders; None without a task.
+        missing: What is missing before these models, or some task, can be scored.
+    """
+
+    tasks: tuple[Task, ...]
+    scorer: Scorer | None
+    preview: Preview | None
+    missing: str
+
+
+_SHARED: Lru[LiveScores] = Lru(MAX_ARCHITECTURES)
+
+
+def scores_for(
+    base: Checkpoint, folders: Sequence[Path] = (), size: int | None = None
+) -> LiveScores:
+    """Return the one scorer of a base in this process; it is made at the first call.
+
+    Args:
+        base: The checkpoint that the experts were fine-tuned from.
+        folders: Where `*.txt` files are tasks, beside the folder that the base lies in.
+        size: Examples per task in the subset; None measures what fits 70 ms.
+    """
+    found = find_tasks(base, folders)
+    key = (base.content_id(), tuple((task.name, _content(task)) for task in found), size)
+    return _SHARED.get_or_make(key, lambda: _make(base, found, size))
+
+
+def _make(base: Checkpoint, found: Sequence[Task], size: int | None) -> LiveScores:
+    reasons = [] if found else [why_no_tasks(base)]
+    tasks = []
+    for task in found:
+        try:
+            if all(task.splits.values()):
+                tasks.append(task)
+        except TaskError as error:
+            reasons.append(str(error))
+    if not tasks:
+        return LiveScores((), None, None, " ".join(reasons))
+    try:
+        scorer = Scorer(base, tasks)
+        return LiveScores(tuple(tasks), scorer, Preview(scorer, size), " ".join(reasons))
+    except TaskError as error:
+        return LiveScores((), None, None, str(error))
+
+
+def _content(task: Task) -> str:
+    try:
+        return task.content
+    except TaskError:
+        # A file that cannot be read is reported by `_make`, not by the look-up.
+        return ""

@@ -1,0 +1,80 @@
+"""What can be scored: a recipe that is merged in memory, or a model that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from merger.checkpoint import Checkpoint, FileCheckpoint
+from merger.errors import SourceError
+from merger.models import open_models
+from merger.recipe import Recipe
+from merger.scorer import read_tensors
+from merger.sources import open_source, split_source
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is scored.
+
+    Args:
+        reference: Its headers, config and tokenizer.
+        digest: The recipe's digest, or the content id of a saved model.
+        tensors: Returns its numbers by name on disk.
+        experts: What it was merged from, as far as known.
+    """
+
+    reference: Checkpoint
+    digest: str
+    tensors: Callable[[], Mapping[str, Tensor]]
+    experts: tuple[Checkpoint, ...]
+
+
+def open_subject(target: Recipe | str | Path, base_dir: Path | None) -> Subject:
+    """Open a recipe, a recipe's file, a model folder or another source.
+
+    Raises:
+        SourceError: there is no such thing.
+    """
+    if isinstance(target, Recipe):
+        return _open_recipe(target, base_dir)
+    if isinstance(target, str) and split_source(target)[0] != "file":
+        model = open_source(target, base_dir=base_dir)
+        return Subject(model, model.content_id(), lambda: read_tensors(model), ())
+    path = Path(target) if base_dir is None else base_dir / target
+    if path.is_file() and path.suffix in (".yml", ".yaml"):
+        return _open_recipe(Recipe.load(path), base_dir)
+    if not path.is_dir():
+        raise SourceError(
+            f"{path}: must be a recipe or a model folder, nothing is there.",
+            "Give a recipe.yaml or a folder with a config.json.",
+        )
+    saved = FileCheckpoint(path)
+    return Subject(saved, saved.content_id(), lambda: read_tensors(saved), _lineage(path))
+
+
+def _lineage(folder: Path) -> tuple[Checkpoint, ...]:
+    """Return the experts that a saved merge names in its recipe, as far as they still exist."""
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        return ()
+    recipe = Recipe.load(path)
+    try:
+        return tuple(open_source(e.source, e.step) for e in recipe.experts)
+    except SourceError:
+        return ()
+
+
+def _open_recipe(recipe: Recipe, base_dir: Path | None) -> Subject:
+    from merger.engine import merge_in_memory  # noqa: PLC0415  (the engine is big)
+
+    models = open_models(recipe, base_dir=base_dir)
+    return Subject(
+        models.reference,
+        models.digest,
+        lambda: merge_in_memory(recipe, base_dir=base_dir).tensors,
+        models.experts,
+    )
