@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -166,6 +168,30 @@ def test_a_job_of_a_program_that_died_is_interrupted_at_the_next_start(workspace
         end = runner.get("abcdefgh")
     assert end.state is JobState.INTERRUPTED and end.error["hint"] == "Start it again."
     assert not half.exists()
+
+
+def test_after_the_program_was_killed_its_worker_ends_and_its_job_is_interrupted(tmp_path):
+    code = (
+        "import os, signal, sys; from merger.jobs import JobRunner\n"
+        "from merger.workspace import Workspace; from tests.unit.jobs.work import KINDS\n"
+        "runner = JobRunner(Workspace(sys.argv[1]), kinds=KINDS)\n"
+        "job = runner.submit('stubborn', {}, owner='ann', title='t')\n"
+        "with runner._changed:\n"
+        "    runner._changed.wait_for(lambda: runner.get(job.id).done > 0, 20)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    # The worker holds the pipe for as long as it lives, so reading it waits for its end.
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.PIPE, timeout=30
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with (
+        contextlib.closing(Workspace(tmp_path)) as workspace,
+        contextlib.closing(JobRunner(workspace, kinds=KINDS)) as runner,
+    ):
+        (job,) = runner.list("ann")
+        assert job.state is JobState.INTERRUPTED
+        assert not workspace.output_folder(job.id).exists()
 
 
 def test_a_second_program_on_the_workspace_leaves_running_jobs_alone(runner, workspace, tmp_path):
