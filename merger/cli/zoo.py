@@ -1,9 +1,11 @@
 """`zoo list` and `zoo build`: the bundled experts."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from merger.cli.common import add_json, print_json, print_table
+from merger.cli.common import add_json, add_progress, print_json, print_table, visible
+from merger.cli.progress import progress_bar
 
 
 def add(commands: Any) -> None:
@@ -22,6 +24,16 @@ def add(commands: Any) -> None:
     building = actions.add_parser(
         "build", help="train them again from public packages", description=run_build.__doc__
     )
+    building.add_argument(
+        "--out", metavar="DIR", type=Path, help="write it there (default: over the bundled one)"
+    )
+    building.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        help="keep drawings and weights, to go on after a stop",
+    )
+    add_progress(building)
     building.set_defaults(run=run_build)
 
 
@@ -44,5 +56,8 @@ def run_list(args: argparse.Namespace) -> None:
 def run_build(args: argparse.Namespace) -> None:
     """Train the bundled experts again from public packages; takes the better part of an hour."""
     from merger.zoo.build import build_zoo  # noqa: PLC0415  (imports torch and the packages)
+    from merger.zoo.places import ZOO_DIR  # noqa: PLC0415  (only where it is written)
 
-    build_zoo()
+    with progress_bar(args.progress) as report:
+        path = build_zoo(args.out or ZOO_DIR, report=report, cache=args.cache)
+    print(visible(str(path)))
