@@ -52,17 +52,22 @@ class HistogramInfo(Info):
 
 
 def measure_histogram(
-    stack: Stack, key: str, weights: Sequence[float] | None = None, bins: int = BINS
+    stack: Stack, key: str, weights: Sequence[float] | np.ndarray | None = None, bins: int = BINS
 ) -> HistogramInfo:
     """Measure how the experts changed one tensor.
 
     Args:
         stack: The task vectors.
         key: The tensor's name on disk.
-        weights: Coefficients, for conflict and cancelled mass; 1 each when None.
+        weights: Coefficients, for conflict and cancelled mass, shape (n,) or (n, slots); 1 each
+            when None.
         bins: How many bins.
     """
     one = stack.only(key)
+    if weights is not None:
+        weights = np.asarray(weights, np.float64)
+        at = [s.key for s in stack.slots].index(key)
+        weights = weights if weights.ndim == 1 else weights[:, at]
     edges = _edges(one.tau, bins)
     counts = np.stack([np.histogram(row, edges)[0] for row in one.tau]).astype(np.int64)
     cosine = measure_cosine(one)

@@ -51,9 +51,9 @@ def draw_cells(grid: Grid, rate: Rate, values: Values, meta: Mapping[str, Any]) 
         "zmax": limit,
         "colorbar": bar(
             {
-                -limit: f"{plain_number(-100 * limit, 0)} points: less",
+                -limit: f"{plain_number(100 * limit, 0)} points less",
                 0.0: "chance",
-                limit: f"more: {plain_number(100 * limit, 0)} points",
+                limit: f"{plain_number(100 * limit, 0)} points more",
             }
         ),
         "hovertemplate": hover_template(3),
@@ -92,8 +92,8 @@ def extreme_cell(rate: Rate) -> tuple[int, int] | None:
     excess = np.where(np.isfinite(rate.excess), rate.excess, 0.0)
     if not excess.size or excess.max() <= 0:
         return None
-    row, column = np.unravel_index(int(excess.argmax()), excess.shape)
-    return int(row), int(column)
+    row, column = divmod(int(excess.argmax()), excess.shape[1])
+    return row, column
 
 
 def look_at_cells(grid: Grid, rate: Rate, what: str) -> str:

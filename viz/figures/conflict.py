@@ -39,9 +39,9 @@ def draw_pairs(info: SignsInfo, by: PairBy = "joint") -> Figure:
     rate = _pairs(info, by)
     limit = nice_limit(rate.value - rate.null, STEPS)
     ticks = {
-        -limit: f"{plain_number(-100 * limit, 0)} points: less",
+        -limit: f"{plain_number(100 * limit, 0)} points less",
         0.0: "chance",
-        limit: f"more: {plain_number(100 * limit, 0)} points",
+        limit: f"{plain_number(100 * limit, 0)} points more",
     }
     return draw_matrix(
         info.experts, _pair_values(info, by), _pair_meta(info, by),

@@ -17,9 +17,9 @@ def draw_cosine(info: CosineInfo) -> Figure:
     """Draw the cosine of every pair of task vectors."""
     limit = nice_limit(np.where(np.eye(len(info.experts)), 0, info.cosine), STEPS)
     ticks = {
-        -limit: f"{plain_number(-limit)} pull apart",
+        -limit: f"apart {plain_number(-limit)}",
         0.0: "unrelated",
-        limit: f"pull together {plain_number(limit)}",
+        limit: f"{plain_number(limit)} together",
     }
     return draw_matrix(
         info.experts, _values(info), _meta(info),

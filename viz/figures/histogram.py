@@ -40,7 +40,7 @@ def draw_histogram(info: HistogramInfo, colours: Mapping[str, str] | None = None
     layout = {
         "xaxis": axis("change of a weight", nticks=5, tickformat=".1e", zeroline=True,
                       range=[float(info.edges[0]), float(info.edges[-1])]),
-        "yaxis": axis("share of the weights (log scale)", type="log", dtick=1, tickformat=".1~%",
+        "yaxis": axis("share of weights (log)", type="log", dtick=1, tickformat="~%",
                       range=[float(np.log10(low)) - 0.1, float(np.log10(top)) + 0.2]),
         "showlegend": True,
     }  # fmt: skip

@@ -92,9 +92,9 @@ def row_height(rows: int) -> int:
 def bar(ticks: Mapping[float, str]) -> dict[str, Any]:
     """Return a slim colour bar below the chart, with words at its ends."""
     return {
-        "orientation": "h", "x": 0.5, "xanchor": "center", "y": 0, "yanchor": "top", "len": 0.9,
+        "orientation": "h", "x": 0.5, "xanchor": "center", "y": 0, "yanchor": "top", "len": 0.75,
         "thickness": 8, "ypad": 12, "tickmode": "array", "tickvals": list(ticks),
-        "ticktext": list(ticks.values()), "tickfont": {"size": 11},
+        "ticktext": list(ticks.values()), "ticklabeloverflow": "allow", "tickfont": {"size": 11},
     }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def draw_norms(info: NormsInfo, colours: Mapping[str, str] | None = None) -> Fig
             tickmode="array", **_thinned(places, labels), showgrid=False,
             range=[min(p for p in places if p is not None) - 0.4, len(info.layers) - 0.1],
         ),
-        "yaxis": axis("size of the change / size of the base", range=[0, 1.25 * top],
+        "yaxis": axis("change / base", range=[0, 1.25 * top],
                       tickformat=".1%" if top < 0.1 else ".0%"),
         "showlegend": True,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from viz.theme import TICK, expert_colours
 
 ROW = 46
 HEAD = 84
-ROOM = 1.18  # the axis goes on past the bars, so that numbers stand in a column of their own
+ROOM = 1.2  # the axis goes on past the bars, so that numbers stand in a column of their own
 EXTRA = "<extra></extra>"
 
 
@@ -78,16 +78,17 @@ def _number(info: TaskBars, value: float) -> str:
 def _styles(info: TaskBars, colours: Mapping[str, str] | None) -> list[dict[str, Any]]:
     ink = expert_colours(info.owners, colours)
     places = list(range(len(info.tasks)))
-    bar = {"type": "bar", "orientation": "h", "y": places, "width": 0.5}
+    bar = {"type": "bar", "orientation": "h", "y": places, "width": 0.5, "showlegend": False}
     mark = {"type": "scatter", "mode": "markers", "y": places}
-    about = {"error_x": {"type": "data", "symmetric": False, "color": "@text", "thickness": 1.5,
-                         "width": 4, "array": [], "arrayminus": []}}  # fmt: skip
+    spread = {"error_x": {"type": "data", "symmetric": False, "color": "@text", "thickness": 1.5,
+                         "width": 4}}  # fmt: skip
     hover = "<b>%{customdata[0]}</b><br>%{customdata[1]}<br>%{customdata[2]}" + EXTRA
     return [
-        {**bar, "name": "pinned", "width": 0.8, "hovertemplate": f"pinned %{{x}}{EXTRA}",
+        {**bar, "name": "pinned", "width": 0.8, "showlegend": True, "legendrank": 2000,
+         "hovertemplate": f"pinned %{{x}}{EXTRA}",
          "marker": {"color": "@pin/0.18", "line": {"color": "@pin", "width": 1}}},
-        {**bar, **about, "name": "merged", "marker": {"color": ink}, "hovertemplate": hover},
-        {**bar, **about, "name": "merged, preview", "hovertemplate": hover,
+        {**bar, **spread, "name": "merged", "marker": {"color": ink}, "hovertemplate": hover},
+        {**bar, **spread, "name": "merged, preview", "hovertemplate": hover,
          "marker": {"color": ink, "line": {"color": ink, "width": 1.5},
                     "pattern": {"shape": "/", "fillmode": "replace", "solidity": 0.4, "size": 6}}},
         {**mark, "name": "base", "hovertemplate": f"base %{{text}}{EXTRA}",
@@ -106,26 +107,28 @@ def _values(info: TaskBars, top: float) -> Values:
         return np.minimum(values, top)
 
     merged, low, high = (inside(x) for x in (info.merged, info.low, info.high))
-    nothing = np.full(len(info.tasks), np.nan)
+    # Plotly leaves bars unstyled that appear while moving, so what is not shown waits off the axis.
+    away = np.full(len(info.tasks), -top)
     up, down = (np.nan_to_num(np.maximum(x, 0.0)) for x in (high - merged, merged - low))
     words = [_hover(info, i) for i in range(len(info.tasks))]
+    about = "" if info.measured else "≈"
 
     def bar(shown: bool) -> dict[str, Any]:
         return {
-            "x": merged if shown else nothing,
-            "error_x": {"array": up if shown else [], "arrayminus": down if shown else []},
+            "x": np.where(np.isfinite(merged), merged, away) if shown else away,
+            "error_x": {"array": up * shown, "arrayminus": down * shown},
             "customdata": words,
         }
 
     return {
-        "pinned": {"x": inside(info.pinned)},
+        "pinned": {"x": np.nan_to_num(inside(info.pinned))},
         "merged": bar(info.measured),
         "merged, preview": bar(not info.measured),
         "base": {"x": inside(info.base), "text": [_number(info, v) for v in info.base]},
         "own expert": {"x": inside(info.expert), "text": [_number(info, v) for v in info.expert]},
         "value": {
             "x": np.full(len(info.tasks), 1.005 * top),
-            "text": [_number(info, v) for v in info.merged],
+            "text": [f"{about}{_number(info, v)}" for v in info.merged],
         },
     }
 
