@@ -1,8 +1,10 @@
 """Read the tensors of a model piece by piece, without loading it."""
 
+import errno
 import hashlib
 import mmap
 import os
+import resource
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Lock
@@ -128,15 +130,26 @@ class FileCheckpoint:
 
 def _open_map(path: Path) -> mmap.mmap:
     try:
-        with path.open("rb") as file:
-            return mmap.mmap(
-                file.fileno(), 0, flags=MAP_FLAGS, prot=mmap.PROT_READ | mmap.PROT_WRITE
-            )
+        try:
+            return _map_file(path)
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            # Each mapping holds a file open, and many sharded experts have more shards than the
+            # usual soft limit, which every process may raise.
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            return _map_file(path)
     except (OSError, ValueError) as error:
         raise SourceError(
             f"{path} cannot be mapped: {error}.",
             "Is it still there, and are you allowed to read it?",
         ) from error
+
+
+def _map_file(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, flags=MAP_FLAGS, prot=mmap.PROT_READ | mmap.PROT_WRITE)
 
 
 class MemoryCheckpoint:

@@ -1,6 +1,7 @@
 """Reading tensors piece by piece, from files and from memory."""
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,20 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(folder: Path) -> None:
         model.read("half")
     with pytest.raises(SourceError, match="changed while it was being read"):
         model.check_unchanged()
+
+
+def test_more_shards_than_the_soft_limit_of_open_files_are_read(tmp_path: Path) -> None:
+    for i in range(20):
+        (tmp_path / str(i)).mkdir()
+        save_file({"w": torch.full((2,), float(i))}, tmp_path / str(i) / "model.safetensors")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    models = [FileCheckpoint(tmp_path / str(i)) for i in range(20)]
+    with open(os.devnull) as probe:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (probe.fileno() + 5, before[1]))
+    try:
+        assert [m.read("w").tolist()[0] for m in models] == [float(i) for i in range(20)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_the_content_id_follows_the_weights_and_not_the_place(tmp_path: Path) -> None:
