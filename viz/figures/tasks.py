@@ -107,7 +107,7 @@ def _values(info: TaskBars, top: float) -> Values:
         return np.minimum(values, top)
 
     merged, low, high = (inside(x) for x in (info.merged, info.low, info.high))
-    # Plotly leaves bars unstyled that appear while moving, so what is not shown waits off the axis.
+    # Plotly leaves bars unstyled that appear while moving: what is hidden waits off the axis.
     away = np.full(len(info.tasks), -top)
     up, down = (np.nan_to_num(np.maximum(x, 0.0)) for x in (high - merged, merged - low))
     words = [_hover(info, i) for i in range(len(info.tasks))]

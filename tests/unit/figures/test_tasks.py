@@ -1,0 +1,125 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from merger.diagnostics.tasks import TaskBars
+from tests.unit.figures.drawn import check, check_patch
+from viz.figures.tasks import axis_top, draw_tasks, patch_tasks
+
+NONE = np.full(2, np.nan)
+BARS = TaskBars(
+    tasks=("mnist", "latin"),
+    metric="accuracy",
+    base=np.array([0.5, 0.4]),
+    expert=np.array([0.9, 0.8]),
+    merged=np.array([0.7, 0.75]),
+    low=np.array([0.65, 0.7]),
+    high=np.array([0.76, 0.8]),
+    pinned=NONE,
+    measured=True,
+    n=np.array([500, 400]),
+    split="validation",
+)
+PINNED = replace(
+    BARS,
+    pinned=np.array([0.6, 0.74]),
+    change_low=np.array([0.05, -0.01]),
+    change_high=np.array([0.15, 0.03]),
+)
+BITS = replace(
+    BARS,
+    metric="bits_per_byte",
+    base=np.array([3.0, 2.0]),
+    expert=np.array([1.0, 1.5]),
+    merged=np.array([2.0, 1.4]),
+    low=np.array([1.9, 1.3]),
+    high=np.array([2.1, 1.5]),
+)
+
+
+def traces(shape):
+    return {trace["name"]: trace for trace in shape["data"]}
+
+
+def test_a_measured_bar_is_solid_and_carries_its_interval():
+    shape = check(draw_tasks(BARS, {"latin": "@expert-4"}))
+    bars = traces(shape)
+    assert bars["merged"]["x"] == [0.7, 0.75]
+    assert bars["merged"]["error_x"]["array"] == pytest.approx([0.06, 0.05])
+    assert bars["merged"]["error_x"]["arrayminus"] == pytest.approx([0.05, 0.05])
+    assert bars["merged"]["marker"]["color"] == ["@expert-1", "@expert-4"]
+    assert bars["merged, preview"]["x"] == [-1.0, -1.0]
+    assert bars["value"]["text"] == ["70.0%", "75.0%"]
+    assert bars["base"]["x"] == [0.5, 0.4] and bars["own expert"]["x"] == [0.9, 0.8]
+    assert (shape["meta"]["kind"], shape["meta"]["n"]) == ("measured", 900)
+    assert shape["layout"]["xaxis"]["title"]["text"] == "accuracy (higher is better)"
+
+
+def test_a_preview_is_hatched_and_says_so():
+    figure, patch = draw_tasks(BARS), patch_tasks(replace(BARS, measured=False))
+    check_patch(figure, patch)
+    assert patch["traces"]["merged, preview"]["x"] == [0.7, 0.75]
+    assert patch["traces"]["merged"]["x"] == [-1.0, -1.0]
+    assert patch["traces"]["value"]["text"] == ["≈70.0%", "≈75.0%"]
+    assert patch["meta"]["kind"] == "estimated" and "hatched" in patch["meta"]["caption"]
+    hatch = traces(figure.to_json())["merged, preview"]["marker"]["pattern"]
+    assert hatch["shape"] == "/"
+
+
+def test_the_caption_names_the_greatest_loss():
+    assert (
+        "mnist loses most against its expert (−20.0 points)." in draw_tasks(BARS).meta["caption"]
+    )
+    better = replace(BARS, merged=np.array([0.95, 0.85]))
+    assert "No task loses against its expert." in draw_tasks(better).meta["caption"]
+
+
+def test_a_change_inside_its_interval_is_no_difference():
+    caption = draw_tasks(PINNED).meta["caption"]
+    assert "against the pin mnist +10.0 points, no difference seen on 1." in caption
+    inside = replace(PINNED, change_low=np.array([-0.1, -0.1]))
+    assert "against the pin no difference seen." in draw_tasks(inside).meta["caption"]
+
+
+def test_the_pin_is_a_ghost_and_nothing_pinned_has_no_length():
+    assert traces(check(draw_tasks(PINNED)))["pinned"]["x"] == [0.6, 0.74]
+    assert traces(check(draw_tasks(BARS)))["pinned"]["x"] == [0.0, 0.0]
+
+
+def test_bits_per_byte_say_that_lower_is_better():
+    shape = check(draw_tasks(BITS))
+    assert shape["layout"]["xaxis"]["title"]["text"] == "bits per byte (lower is better)"
+    assert shape["layout"]["xaxis"]["range"] == pytest.approx([0, 3.6 * 1.2])
+    assert traces(shape)["value"]["text"] == ["2.000", "1.400"]
+    assert (
+        "mnist loses most against its expert (+1.000 bits per byte)." in shape["meta"]["caption"]
+    )
+
+
+def test_a_value_beyond_the_axis_stops_at_its_end_but_is_written_out():
+    wild = replace(BITS, merged=np.array([500.0, 1.4]), high=np.array([501.0, 1.5]))
+    patch = patch_tasks(wild, axis_top(BITS))
+    assert patch["traces"]["merged"]["x"] == pytest.approx([3.6, 1.4])
+    assert patch["traces"]["value"]["text"][0] == "500.000"
+
+
+def test_a_task_without_an_expert_or_a_score_still_draws():
+    shape = check(draw_tasks(replace(BARS, expert=NONE, merged=NONE, low=NONE, high=NONE)))
+    assert traces(shape)["own expert"]["x"] == [None, None]
+    assert traces(shape)["value"]["text"] == ["–", "–"]
+    assert "Look for bars that reach their diamond." in shape["meta"]["caption"]
+
+
+def test_the_words_for_the_blind_hold_the_live_numbers():
+    assert draw_tasks(BARS).meta["alt"] == (
+        "Measured accuracy of the merged model: mnist 70.0% (base 50.0%, own expert 90.0%); "
+        "latin 75.0% (base 40.0%, own expert 80.0%)."
+    )
+
+
+def test_task_bars_know_which_way_is_up():
+    assert PINNED.change == pytest.approx([0.1, 0.01])
+    assert PINNED.sees_change.tolist() == [True, False]
+    assert BITS.loss == pytest.approx([1.0, -0.1])
+    assert replace(PINNED) == PINNED and replace(PINNED, n=np.array([1, 2])) != PINNED
