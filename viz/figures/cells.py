@@ -124,7 +124,8 @@ def _parts(rate: Rate) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _data(grid: Grid, rate: Rate, what: str, i: int, j: int) -> list[str]:
     value, null, half = (float(x[i, j]) for x in _parts(rate))
     keys = grid.keys[i][j]
-    more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+    others = len(keys) - 1
+    more = f" and {others} more" if others else ""
     return [
         keys[0],
         cell_name(grid, (i, j)),

@@ -38,19 +38,9 @@ def draw_tasks(info: TaskBars, colours: Mapping[str, str] | None = None) -> Figu
     return build(_styles(info, colours), _values(info, top), layout, meta)
 
 
-def patch_tasks(info: TaskBars, top: float | None = None) -> dict[str, Any]:
-    """Move the bars; the axis keeps its range.
-
-    Args:
-        info: The new scores.
-        top: Where the drawn axis ends its bars, for bits per byte: `axis_top(first)`.
-    """
-    return patch(_values(info, _top(info) if top is None else top), _meta(info))
-
-
-def axis_top(info: TaskBars) -> float:
-    """Return the value at which bars of the figure drawn from this info end."""
-    return _top(info)
+def patch_tasks(info: TaskBars) -> dict[str, Any]:
+    """Move the bars; the axis keeps its range."""
+    return patch(_values(info, _top(info)), _meta(info))
 
 
 def _is_share(info: TaskBars) -> bool:
@@ -58,11 +48,12 @@ def _is_share(info: TaskBars) -> bool:
 
 
 def _top(info: TaskBars) -> float:
+    """Return where bars end at most; what a slider moves has no say, so that the axis stays."""
     if _is_share(info):
         return 1.0
-    known = np.concatenate([info.base, info.expert, info.merged])
-    known = known[np.isfinite(known)]
-    return 1.2 * float(known.max(initial=0.0)) or 1.0
+    known = np.concatenate([info.base, info.expert])
+    known = known[np.isfinite(known)] if np.isfinite(known).any() else info.merged
+    return 1.25 * float(np.nanmax(np.nan_to_num(known), initial=0.0)) or 1.0
 
 
 def _axis_title(info: TaskBars) -> str:

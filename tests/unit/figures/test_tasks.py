@@ -5,7 +5,7 @@ import pytest
 
 from merger.diagnostics.tasks import TaskBars
 from tests.unit.figures.drawn import check, check_patch
-from viz.figures.tasks import axis_top, draw_tasks, patch_tasks
+from viz.figures.tasks import draw_tasks, patch_tasks
 
 NONE = np.full(2, np.nan)
 BARS = TaskBars(
@@ -90,7 +90,7 @@ def test_the_pin_is_a_ghost_and_nothing_pinned_has_no_length():
 def test_bits_per_byte_say_that_lower_is_better():
     shape = check(draw_tasks(BITS))
     assert shape["layout"]["xaxis"]["title"]["text"] == "bits per byte (lower is better)"
-    assert shape["layout"]["xaxis"]["range"] == pytest.approx([0, 3.6 * 1.2])
+    assert shape["layout"]["xaxis"]["range"] == pytest.approx([0, 3.75 * 1.2])
     assert traces(shape)["value"]["text"] == ["2.000", "1.400"]
     assert (
         "mnist loses most against its expert (+1.000 bits per byte)." in shape["meta"]["caption"]
@@ -99,8 +99,8 @@ def test_bits_per_byte_say_that_lower_is_better():
 
 def test_a_value_beyond_the_axis_stops_at_its_end_but_is_written_out():
     wild = replace(BITS, merged=np.array([500.0, 1.4]), high=np.array([501.0, 1.5]))
-    patch = patch_tasks(wild, axis_top(BITS))
-    assert patch["traces"]["merged"]["x"] == pytest.approx([3.6, 1.4])
+    patch = patch_tasks(wild)
+    assert patch["traces"]["merged"]["x"] == pytest.approx([3.75, 1.4])
     assert patch["traces"]["value"]["text"][0] == "500.000"
 
 
