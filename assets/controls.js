@@ -1,6 +1,6 @@
 /** The sidebar and the recipe tab: builds them, and starts the conversation with the server. */
 
-import { look, on, redo, start, state, togglePin, undo } from "./studio/conversation.js";
+import { edit, look, on, redo, start, state, togglePin, undo } from "./studio/conversation.js";
 import { button, h } from "./studio/dom.js";
 import { mountExperts } from "./studio/experts.js";
 import { mountJob } from "./studio/job.js";
@@ -8,24 +8,23 @@ import { mountKeys, toggleHelp } from "./studio/keys.js";
 import { mountKnobs, sliderRow } from "./studio/knobs.js";
 import { mountMethod } from "./studio/method.js";
 import { mountRecipe } from "./studio/recipe.js";
-import { edit } from "./studio/conversation.js";
 
 function section(title, node, extra) {
-  return h("section", { class: "ms-section" }, h("h2", {}, title), extra, node);
+  return h("section", { class: "ms-section" }, h("h3", { class: "ms-section__title" }, title), extra, node);
 }
 
 function buildSidebar(root) {
   const part = () => h("div", {});
   const [experts, method, knobs, weights, after, job] = Array.from({ length: 6 }, part);
   const line = h("p", { class: "ms-recipe-line", id: "ms-line" });
-  const mark = h("p", { class: "ms-note", id: "ms-digest" });
+  const mark = h("p", { class: "ms-help", id: "ms-digest" });
   const undoButton = button("Undo", undo, { id: "ms-undo", title: "Undo (z)" });
   const redoButton = button("Redo", redo, { id: "ms-redo", title: "Redo (Shift+z)" });
   const pinButton = button("Pin", togglePin, { id: "ms-pin", title: "Pin this merge and compare with it (p)", "aria-pressed": "false" });
   const equal = button("Equal", () => edit((draft) => draft.experts.forEach((row) => { row.weight = 1; })),
     { id: "ms-equal", title: "All coefficients 1" });
   const help = button("?", toggleHelp, { id: "ms-help", title: "Keys", "aria-label": "Help: keys" });
-  root.replaceChildren(h("div", { class: "ms-sidebar" },
+  root.replaceChildren(h("aside", { class: "ms-sidebar", "aria-label": "Recipe" },
     section("Experts", experts), section("Method", method), section("Settings", knobs),
     section("Coefficients", weights, h("div", { class: "ms-buttons" }, equal, undoButton, redoButton, pinButton, help)),
     section("Afterwards", after), section("Recipe", h("div", {}, line, mark, job))));
@@ -62,21 +61,30 @@ document.addEventListener("ms:click", (event) => {
   if (panel === "conflict-grid" && customdata) look((view) => { view.key = [customdata].flat()[0]; });
 });
 
-function begin() {
-  const hook = window.MERGESCOPE.studio;
-  if (!hook || hook.begun || !document.getElementById("ms-sidebar-root")) return false;
-  hook.begun = true;
-  buildSidebar(document.getElementById("ms-sidebar-root"));
-  mountRecipe(document.getElementById("ms-recipe-root"));
-  buildTopk(document.getElementById("ms-topk-root"));
-  mountKeys();
-  window.Mergescope.studio = state;
-  start(hook.server);
-  return true;
+// Gradio mounts blocks one after another, and those of a tab when it is first opened.
+const ROOTS = {
+  "ms-sidebar-root": (root) => {
+    buildSidebar(root);
+    mountKeys();
+    window.Mergescope.studio = state;
+    start(window.MERGESCOPE.studio.server);
+  },
+  "ms-recipe-root": mountRecipe,
+  "ms-topk-root": buildTopk,
+};
+
+function mountWhatIsThere() {
+  if (!window.MERGESCOPE.studio) return false;
+  for (const [id, mount] of Object.entries(ROOTS)) {
+    const root = document.getElementById(id);
+    if (!root) continue;
+    delete ROOTS[id];
+    mount(root);
+  }
+  return Object.keys(ROOTS).length === 0;
 }
 
-// Gradio mounts blocks one after another; the conversation starts when the last of ours is there.
-if (!begin()) {
-  const watcher = new MutationObserver(() => { if (begin()) watcher.disconnect(); });
+if (!mountWhatIsThere()) {
+  const watcher = new MutationObserver(() => { if (mountWhatIsThere()) watcher.disconnect(); });
   watcher.observe(document.body, { childList: true, subtree: true });
 }

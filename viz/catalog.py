@@ -1,15 +1,17 @@
 """What a visitor can pick from: families of a base and the experts that were tuned from it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from merger.errors import SourceError, did_you_mean
 from merger.recipe import Expert, Recipe
+from merger.sources import list_models, open_source
+from merger.tasks import find_tasks, why_no_tasks
+from merger.zoo.read import zoo_info
 
 MAX_EXPERTS = 8
-START_EXPERTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,12 @@ class Choice:
     steps: tuple[int, ...]
     scores: tuple[tuple[float, int] | None, ...]
 
+    def score_at(self, step: int | None) -> tuple[float, int] | None:
+        """Return its own score at a step, the final one when None; None when unknown."""
+        if step is None or step not in self.steps:
+            return self.scores[-1] if self.scores else None
+        return self.scores[self.steps.index(step)]
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -43,6 +51,7 @@ class Family:
         tasks: Names of the tasks that can be scored.
         note: One sentence that says what these models are.
         missing: Why nothing can be scored; empty when something can.
+        folder: Where `file:` sources of this family lie; None for the bundled experts.
     """
 
     id: str
@@ -52,6 +61,7 @@ class Family:
     tasks: tuple[str, ...]
     note: str = ""
     missing: str = ""
+    folder: Path | None = None
 
     def choice(self, name: str) -> Choice:
         """Return the expert with this name."""
@@ -124,8 +134,6 @@ def _sources(recipe: Recipe) -> list[str]:
 
 def zoo_family() -> Family:
     """Return the bundled experts."""
-    from merger.zoo.read import zoo_info  # noqa: PLC0415  (other families work without the zoo)
-
     info = zoo_info()
     choices = []
     for expert in info.experts:
@@ -144,43 +152,36 @@ def zoo_family() -> Family:
 
 def folder_families(folders: Iterable[Path]) -> tuple[Family, ...]:
     """Return one family for every folder of models that holds at least one expert."""
-    from merger.sources import list_models  # noqa: PLC0415  (needs torch-free start)
-    from merger.tasks import find_text_tasks  # noqa: PLC0415
+    return tuple(_folder_family(i, folder.resolve()) for i, folder in enumerate(folders))
 
-    families = []
-    for index, folder in enumerate(folders):
-        models = list_models(folder)
-        bases = [m for m in models if m.is_base]
-        base = bases[0] if len(bases) == 1 else None
-        experts = [m for m in models if m is not base]
-        tasks = tuple(find_text_tasks(folder))
-        families.append(
-            Family(
-                id=f"models-{index}",
-                title=folder.name or str(folder),
-                base=f"file:{base.path}" if base else None,
-                choices=tuple(
-                    Choice(f"file:{m.path}", m.name, None, (), (None,)) for m in experts
-                ),
-                tasks=tasks,
-                missing=_missing(tasks),
-            )
+
+def _folder_family(index: int, folder: Path) -> Family:
+    models = list_models(folder)
+    bases = [m for m in models if m.is_base]
+    base = bases[0] if len(bases) == 1 else None
+    experts = [m for m in models if m is not base]
+    if not experts:
+        raise SourceError(
+            f"{folder} holds no model to merge.",
+            "Give a folder whose subfolders have a config.json and safetensors files.",
         )
-    return tuple(families)
-
-
-def _missing(tasks: Sequence[str]) -> str:
-    if tasks:
-        return ""
-    return (
-        "No task to score: put a .txt file beside the models for bits per byte. "
-        "Everything about the weights works without."
+    reference = open_source((base or experts[0]).source, base_dir=folder)
+    tasks = find_tasks(reference, [folder])
+    return Family(
+        id=f"models-{index}",
+        title=folder.name or str(folder),
+        base=base.source if base else None,
+        choices=tuple(Choice(m.source, m.name, None, (), (None,)) for m in experts),
+        tasks=tuple(t.name for t in tasks),
+        note="" if base else "No model here is named as the base of the others.",
+        missing="" if tasks else why_no_tasks(reference),
+        folder=folder,
     )
 
 
 def first_recipe(family: Family) -> Recipe:
     """Return the merge that a family opens with: a working one, never an empty page."""
-    picked = family.choices[:START_EXPERTS][:MAX_EXPERTS]
+    picked = family.choices[:MAX_EXPERTS]
     experts = tuple(Expert(c.source, c.name) for c in picked)
     if family.base is None:
         return Recipe("average", experts)

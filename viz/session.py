@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from merger.errors import MergeError, RecipeError
-from merger.recipe import Depth, Expert, Recipe, plain_value
+from merger.recipe import Depth, Recipe, plain_value
 from merger.spec import METHODS
 from viz.catalog import MAX_EXPERTS, Catalog, Family, first_recipe
 
@@ -105,7 +105,9 @@ def recipe_line(recipe: Recipe) -> str:
     params = ", ".join(f"{k} {_word(v)}" for k, v in sorted(recipe.params.items()))
     weights = recipe.weights or (1.0,) * len(recipe.experts)
     experts = " + ".join(
-        e.name + (f"@{e.step}" if e.step is not None else "") + ("" if w == 1.0 else f"×{_word(w)}")
+        e.name
+        + (f"@{e.step}" if e.step is not None else "")
+        + ("" if w == 1.0 else f"×{_word(w)}")
         for e, w in zip(recipe.experts, weights, strict=True)
     )
     after = "".join(f" → {s.verb}" for s in recipe.after)

@@ -17,6 +17,7 @@ let inFlight = false;
 let waiting = false;
 let restTimer = 0;
 const revs = {};
+const stamps = {};
 const past = [];
 let future = [];
 
@@ -24,7 +25,7 @@ export const state = {
   config: null, draft: null, text: "", digest: "", line: "", notes: [], pin: null, reference: null,
   view: { topk: 0.2, key: null }, settledSeq: 0,
   get seq() { return seq; },
-  get idle() { return !inFlight && !waiting && state.settledSeq === seq; },
+  get idle() { return seq > 0 && !inFlight && !waiting && state.settledSeq === seq; },
   get canUndo() { return past.length > 1; },
   get canRedo() { return future.length > 0; },
 };
@@ -47,7 +48,7 @@ export function visiblePanels() {
 /** Calls a server function; an answer always comes, if only an error card. */
 export async function ask(name, payload) {
   try {
-    return await server[name](JSON.stringify(payload));
+    return await server[`ms_${name}`](JSON.stringify(payload));
   } catch (error) {
     return { seq, error: {
       kind: "error", what: "The server did not answer.", why: String(error?.message ?? error),
@@ -58,7 +59,7 @@ export async function ask(name, payload) {
 
 function request() {
   const { draft, reference, view, pin } = state;
-  return { seq, draft, pin: pin?.text ?? null, reference, view, revs,
+  return { seq, draft, pin: pin?.text ?? null, reference, view, revs, stamps,
     visible: visiblePanels(), visitor: visitor() };
 }
 
@@ -75,7 +76,11 @@ function accept(answer, settled) {
     tell("error", answer.error);
     return false;
   }
-  for (const [id, part] of Object.entries(answer.panels ?? {})) if (part.base) revs[id] = part.rev;
+  for (const [id, part] of Object.entries(answer.panels ?? {})) {
+    if (part.base) revs[id] = part.rev;
+    if (part.error) delete revs[id];
+    stamps[id] = part.stamp;
+  }
   Object.assign(state, { text: answer.text, digest: answer.digest, line: answer.line, notes: answer.notes ?? [] });
   if (answer.reference) state.reference = answer.reference;
   notice(null);
@@ -197,7 +202,7 @@ export async function start(functions) {
     if (text && text !== state.text) load(text);
   });
   document.addEventListener("ms:need", (event) => {
-    for (const id of event.detail?.panels ?? []) delete revs[id];
+    for (const id of event.detail?.panels ?? []) { delete revs[id]; delete stamps[id]; }
     send();
   });
   // A tab that was just opened holds panels that were left out so far.

@@ -26,22 +26,21 @@ export function solo(name) {
 }
 
 export function colourOf(name) {
-  const index = family().experts.findIndex((e) => e.name === name);
-  return state.config.colours[index % state.config.colours.length];
+  return family().colours[family().experts.findIndex((e) => e.name === name)];
 }
 
 function build() {
   const { families } = state.config;
   const parts = [];
   if (families.length > 1) {
-    parts.push(h("label", { class: "ms-knob" }, h("span", { class: "ms-row__label" }, "Models"),
-      h("select", { id: "ms-family", onchange: (e) => changeFamily(e.target.value) },
+    parts.push(h("label", { class: "ms-knob" }, h("span", { class: "ms-knob__label" }, "Models"),
+      h("select", { id: "ms-family", class: "ms-knob__number", onchange: (e) => changeFamily(e.target.value) },
         families.map((f) => h("option", { value: f.id, selected: f.id === state.draft.family }, f.title)))));
   }
-  parts.push(h("ul", { class: "ms-chips", "aria-label": "Experts" },
+  parts.push(h("div", { class: "ms-chips", role: "group", "aria-label": "Experts" },
     state.draft.experts.map((row, index) => chip(row, index))));
   const about = [family().note, family().missing].filter(Boolean).join(" ");
-  if (about) parts.push(h("p", { class: "ms-note" }, about));
+  if (about) parts.push(h("p", { class: "ms-help" }, about));
   place.replaceChildren(...parts);
   show();
 }
@@ -56,13 +55,13 @@ function chip(row, index) {
       if (draft.solo === name) draft.solo = null;
     }) },
   h("span", { class: "ms-chip__dot", "aria-hidden": "true" }),
-  h("span", { class: "ms-chip__name" }, name), h("span", { class: "ms-chip__score" }));
+  h("span", { class: "ms-chip__name" }, name));
   const step = steps.length > 1 && h("select", { class: "ms-chip__step", "aria-label": `${name}: training step`,
     onchange: (e) => edit((draft) => { draft.experts[index].step = Number(e.target.value); }) },
   steps.map((s) => h("option", { value: s }, String(s))));
   const alone = h("button", { type: "button", class: "ms-chip__solo", "aria-label": `Solo ${name}`,
     title: `Only ${name} (key ${index + 1})`, onclick: () => solo(name) }, "solo");
-  return h("li", { class: "ms-chip", colour: colourOf(name) }, toggle, step, alone);
+  return h("div", { class: "ms-chip", colour: colourOf(name) }, toggle, step, h("span", { class: "ms-chip__score" }), alone);
 }
 
 function show() {
@@ -76,7 +75,8 @@ function show() {
     const active = state.draft.solo ? state.draft.solo === row.name : row.on;
     const idle = active && used && !used.includes(row.alias || row.name);
     node.classList.toggle("ms-chip--off", !active);
-    node.classList.toggle("ms-chip--idle", Boolean(idle));
+    node.classList.toggle("ms-chip--solo", state.draft.solo === row.name);
+    node.classList.toggle("ms-chip--unused", Boolean(idle));
     node.querySelector(".ms-chip__toggle").setAttribute("aria-pressed", String(Boolean(row.on)));
     node.querySelector(".ms-chip__solo").setAttribute("aria-pressed", String(state.draft.solo === row.name));
     const score = scores[at];

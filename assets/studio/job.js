@@ -11,7 +11,7 @@ let following = null;
 
 export function mountJob(node) {
   place = h("div", { class: "ms-job", role: "status", hidden: true });
-  startButton = button("Merge for real", begin, { class: "ms-btn ms-btn--primary", id: "ms-merge",
+  startButton = button("Merge for real", begin, { class: "ms-btn ms-btn--primary ms-btn--wide", id: "ms-merge",
     title: "Write the merged model to a folder, in the background" });
   node.replaceChildren(startButton, place);
   on("rebuild", () => { if (!following && stored()) follow(stored()); });
@@ -64,15 +64,15 @@ async function follow(id) {
 function show(job) {
   place.hidden = false;
   place.dataset.state = job.state;
-  const head = h("div", { class: "ms-job__head" }, h("strong", {}, job.title), h("span", { class: "ms-job__state" }, job.words));
-  const parts = [head];
+  place.className = `ms-job${job.state === "DONE" ? " ms-job--done" : FINISHED.has(job.state) ? " ms-job--failed" : ""}`;
+  const parts = [h("div", { class: "ms-job__title" }, `${job.title} · ${job.words}`)];
   if (!FINISHED.has(job.state)) {
-    const bar = h("progress", { max: Math.max(1, job.total), value: job.done, "aria-label": "Merge progress" });
-    parts.push(bar, h("p", { class: "ms-note" }, job.detail),
-      button("Cancel", () => ask("cancel", { id: job.id, visitor: visitor() }), { id: "ms-cancel" }));
+    const bar = h("progress", { class: "ms-job__bar", max: Math.max(1, job.total), value: job.done, "aria-label": "Merge progress" });
+    parts.push(bar, h("p", { class: "ms-job__text" }, job.detail),
+      button("Cancel", () => ask("cancel", { id: job.id, visitor: visitor() }), { id: "ms-cancel", class: "ms-btn ms-btn--danger" }));
   } else {
-    parts.push(h("p", { class: "ms-note" }, job.detail));
-    if (job.hint) parts.push(h("p", { class: "ms-note" }, job.hint));
+    parts.push(h("p", { class: "ms-job__text" }, job.detail));
+    if (job.hint) parts.push(h("p", { class: "ms-job__text" }, job.hint));
     const row = h("div", { class: "ms-buttons" });
     if (job.download) row.append(h("a", { class: "ms-btn", href: job.download, download: "", id: "ms-download" }, `Download (${job.size})`));
     row.append(button("Dismiss", () => { store(null); place.hidden = true; }));

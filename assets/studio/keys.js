@@ -33,10 +33,10 @@ function typing(node) {
 
 export function toggleHelp() {
   if (!dialog) {
-    dialog = h("dialog", { class: "ms-help", "aria-labelledby": "ms-help-title" },
+    dialog = h("dialog", { class: "ms-dialog", "aria-labelledby": "ms-help-title" },
       h("h2", { id: "ms-help-title" }, "Keys"),
-      h("dl", {}, HELP.flatMap(([key, words]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, words)])),
-      h("p", { class: "ms-note" }, "Dashed and marked “preview” is estimated on a part of the images; solid and marked “measured” is the full validation split."),
+      h("dl", {}, HELP.flatMap(([key, words]) => [h("dt", {}, h("kbd", { class: "ms-kbd" }, key)), h("dd", {}, words)])),
+      h("p", { class: "ms-help" }, "Dashed and marked “preview” is estimated on a part of the images; solid and marked “measured” is the full validation split."),
       button("Close", () => dialog.close(), { autofocus: true }));
     document.body.append(dialog);
   }

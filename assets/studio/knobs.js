@@ -5,27 +5,35 @@ import { activeRows, colourOf } from "./experts.js";
 import { h, short } from "./dom.js";
 import { methodOf } from "./method.js";
 
-/** One compact row: label, track, number. Values off the track are valid and stay as typed. */
-export function sliderRow({ id, label, help, low, high, step, get, set, colour, reason, extra }) {
-  const range = h("input", { type: "range", class: "ms-row__track", min: low, max: high, step, "aria-label": label,
-    id: `${id}-track`, disabled: Boolean(reason), oninput: (e) => set(Number(e.target.value)) });
-  const number = h("input", { type: "number", class: "ms-row__number", step: "any", "aria-label": `${label}, value`,
-    id: `${id}-number`, disabled: Boolean(reason), onchange: (e) => {
+/**
+ * One slider with its number. Values off the track are valid and stay as typed.
+ * `kind` is "row" (one line, for an expert) or "knob" (label above the track).
+ */
+export function sliderRow({ id, kind = "knob", label, symbol, help, low, high, step, get, set, colour, extra }) {
+  const c = (part) => `ms-${kind}__${part}`;
+  const range = h("input", { type: "range", class: c("track"), min: low, max: high, step, "aria-label": label,
+    id: `${id}-track`, oninput: (e) => set(Number(e.target.value)) });
+  const number = h("input", { type: "number", class: c("number"), step: "any", "aria-label": `${label}, value`,
+    id: `${id}-number`, onchange: (e) => {
       if (e.target.value !== "" && Number.isFinite(Number(e.target.value))) set(Number(e.target.value));
-      else show();
+      else row.show();
     } });
-  const row = h("div", { class: `ms-row${reason ? " ms-row--disabled" : ""}`, id, colour, title: reason || help || null },
-    h("label", { class: "ms-row__label", for: `${id}-track` }, colour && h("span", { class: "ms-chip__dot", "aria-hidden": "true" }), label),
-    range, number, extra, reason && h("p", { class: "ms-row__reason" }, reason));
-  function show() {
+  const words = h("label", { class: c("label"), for: `${id}-track` }, label,
+    symbol && h("span", { class: "ms-knob__symbol" }, ` ${symbol}`));
+  const row = h("div", { class: `ms-${kind}`, id, colour, title: help || null },
+    colour && h("span", { class: c("dot"), "aria-hidden": "true" }), words, extra, range, number);
+  const share = (value) => `${Math.min(100, Math.max(0, (100 * (value - low)) / (high - low)))}%`;
+  row.show = () => {
     const value = get();
     const known = typeof value === "number";
-    if (document.activeElement !== range || Number(range.value) !== value) range.value = known ? value : low;
+    range.value = known ? value : low;
     if (document.activeElement !== number) number.value = known ? short(value) : "";
-    if (!reason) range.disabled = number.disabled = !known;
-  }
-  row.show = show;
-  show();
+    range.disabled = number.disabled = !known;
+    const [from, to] = [Math.min(0, known ? value : 0), Math.max(0, known ? value : 0)];
+    range.style.setProperty("--from", share(from));
+    range.style.setProperty("--to", share(to));
+  };
+  row.show();
   return row;
 }
 
@@ -41,10 +49,10 @@ export function mountKnobs(knobs, weights, after) {
 }
 
 function show() {
-  for (const node of document.querySelectorAll(".ms-sidebar .ms-row")) node.show?.();
+  for (const node of document.querySelectorAll(".ms-sidebar :is(.ms-row, .ms-knob)")) node.show?.();
   const active = new Set(activeRows().map((row) => row.name));
   for (const node of weightPlace.querySelectorAll(".ms-row")) {
-    node.classList.toggle("ms-row--off", !active.has(node.dataset.expert));
+    node.hidden = !active.has(node.dataset.expert);
   }
 }
 
@@ -55,15 +63,15 @@ function build() {
   knobPlace.closest(".ms-section").hidden = !method?.params.length;
   const note = method?.weights_note ?? "";
   weightPlace.replaceChildren(
-    note ? h("p", { class: "ms-note" }, note) : "",
+    note ? h("p", { class: "ms-help" }, note) : "",
     ...state.draft.experts.map((row, index) => weightRow(row, index, note)));
   buildAfter();
   show();
 }
 
 function weightRow(row, index, reason) {
-  const node = sliderRow({ id: `ms-weight-${index}`, label: row.name, colour: colourOf(row.name),
-    low: -1, high: 2, step: 0.01, reason: null,
+  const node = sliderRow({ id: `ms-weight-${index}`, kind: "row", label: row.name, colour: colourOf(row.name),
+    low: -1, high: 2, step: 0.01,
     help: `Multiplies the task vector of ${row.name}; 1 leaves it as it is.`,
     get: () => state.draft.experts[index].weight,
     set: (value) => edit((draft) => { draft.experts[index].weight = value; }) });
@@ -79,14 +87,14 @@ function weightRow(row, index, reason) {
 
 function knob(method, param, get, change) {
   const id = `ms-knob-${method.name}-${param.name}`;
-  const label = param.symbol ? `${param.name} ${param.symbol}` : param.name;
+  const label = param.name.replaceAll("_", " ");
   const value = () => (get()[param.name] === undefined ? effective(method, param, get()) : get()[param.name]);
   const write = (v) => change((params) => {
     if (v === param.default && params.dialect === undefined) delete params[param.name];
     else params[param.name] = v;
   });
   if (param.choices?.length) {
-    return field(id, label, param.help, h("select", { id: `${id}-track`, onchange: (e) => write(e.target.value) },
+    return field(id, label, param.help, h("select", { id: `${id}-track`, class: "ms-knob__number", onchange: (e) => write(e.target.value) },
       param.choices.map((choice) => h("option", { value: choice }, choice))), (node) => { node.value = value(); });
   }
   if (param.type === "bool") {
@@ -95,9 +103,9 @@ function knob(method, param, get, change) {
   }
   const [low, high] = param.slider ?? [param.low ?? -1, param.high ?? 2];
   const start = typeof param.default === "number" ? param.default : (low + high) / 2;
-  const auto = param.none && h("label", { class: "ms-row__auto" },
+  const auto = param.none && h("label", { class: "ms-knob__auto" },
     h("input", { type: "checkbox", onchange: (e) => write(e.target.checked ? null : start) }), param.none);
-  const row = sliderRow({ id, label, help: param.help, low, high, step: param.step ?? (param.type === "int" ? 1 : 0.01),
+  const row = sliderRow({ id, label, symbol: param.symbol, help: param.help, low, high, step: param.step ?? (param.type === "int" ? 1 : 0.01),
     get: value, set: write, extra: auto || null });
   const plain = row.show;
   row.show = () => {
@@ -116,8 +124,8 @@ function effective(method, param, params) {
 }
 
 function field(id, label, help, control, showControl) {
-  const row = h("div", { class: "ms-row ms-row--field", id, title: help || null },
-    h("label", { class: "ms-row__label", for: `${id}-track` }, label), control);
+  const row = h("div", { class: "ms-knob", id, title: help || null },
+    h("label", { class: "ms-knob__label", for: `${id}-track` }, label), control);
   row.show = () => showControl(control);
   row.show();
   return row;
@@ -130,8 +138,7 @@ function buildAfter() {
   const family = state.config.families.find((f) => f.id === state.draft.family);
   afterPlace.replaceChildren(...verbs.flatMap((verb) => {
     const on = find(state.draft, verb.name) >= 0;
-    const toggle = h("label", { class: "ms-row ms-row--field", title: verb.summary },
-      h("span", { class: "ms-row__label" }, verb.title),
+    const toggle = h("label", { class: "ms-knob__auto", title: verb.summary },
       h("input", { type: "checkbox", id: `ms-verb-${verb.name}`, checked: on, disabled: !family.has_base,
         onchange: (e) => {
           edit((draft) => {
@@ -140,7 +147,7 @@ function buildAfter() {
             if (!e.target.checked && at >= 0) draft.after.splice(at, 1);
           });
           buildAfter();
-        } }));
+        } }), h("span", {}, `${verb.title}: ${verb.summary}`));
     if (!on) return [toggle];
     const params = (draft) => {
       const at = find(draft, verb.name);

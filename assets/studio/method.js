@@ -19,24 +19,24 @@ function build() {
     groups.set(method.family, [...(groups.get(method.family) ?? []), method]);
   }
   const current = methodOf(state.draft.method);
-  const list = [...groups].map(([family, methods]) => h("fieldset", { class: "ms-method__group" },
-    h("legend", {}, family), methods.map(card)));
-  const summary = h("summary", {}, h("strong", { class: "ms-method__title" }, current?.title ?? state.draft.method),
-    h("span", { class: "ms-method__text" }, current?.summary ?? ""));
+  const list = [...groups].map(([family, methods]) => h("div", { class: "ms-method__group", role: "radiogroup", "aria-label": family },
+    h("div", { class: "ms-method__family" }, family), methods.map(card)));
+  const summary = h("summary", {}, h("span", { class: "ms-method__name" }, current?.title ?? state.draft.method),
+    h("span", { class: "ms-method__summary" }, current?.summary ?? ""));
   const open = place.querySelector("details")?.open ?? false;
-  const details = h("details", { class: "ms-method", open }, summary, h("div", { class: "ms-method__list" }, list));
-  const paper = current?.paper && h("p", { class: "ms-note" }, `Source: ${current.paper}`);
+  const details = h("details", { class: "ms-method", open }, summary, ...list);
+  const paper = current?.paper && h("p", { class: "ms-help" }, `Source: ${current.paper}`);
   place.replaceChildren(...[details, paper].filter(Boolean));
 }
 
 function card(method) {
   const reason = unavailable(method);
-  return h("label", { class: `ms-method__card${reason ? " ms-row--disabled" : ""}` },
+  return h("label", { class: "ms-method__option" },
     h("input", { type: "radio", name: "ms-method", value: method.name, disabled: Boolean(reason),
       checked: method.name === state.draft.method, onchange: () => choose(method) }),
-    h("span", { class: "ms-method__title" }, method.title),
-    h("span", { class: "ms-method__text" }, method.summary),
-    h("span", { class: "ms-method__needs" }, reason || needs(method)));
+    h("span", { class: "ms-method__name" }, method.title),
+    h("span", { class: "ms-method__summary" }, method.summary),
+    (reason || needs(method)) && h("span", { class: "ms-method__needs" }, reason || needs(method)));
 }
 
 function needs(method) {
@@ -44,16 +44,16 @@ function needs(method) {
   const [low, high] = method.experts ?? [1, null];
   if (high === low) words.push(`${low} expert${low === 1 ? "" : "s"}`);
   else if (low > 1) words.push(`${low} or more experts`);
-  return words.length ? `needs ${words.join(", ")}` : "";
+  return words.map((word) => (word === "base" ? "a base" : word)).join(", ");
 }
 
 function unavailable(method) {
   const family = state.config.families.find((f) => f.id === state.draft.family);
   if (method.needs.includes("base") && !family.has_base) {
-    return "needs a base: none of these models is named as the base of the others";
+    return "a base, and none of these models is named as the base of the others";
   }
   const other = method.needs.filter((need) => need !== "base");
-  return other.length ? `needs ${other.join(", ")}, and none is chosen` : "";
+  return other.length ? `${other.join(", ")}, and none is chosen` : "";
 }
 
 function choose(method) {

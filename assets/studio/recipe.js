@@ -21,9 +21,10 @@ export function mountRecipe(node) {
       button("Copy YAML", (e) => copy(area.value, e.target), { id: "ms-copy-yaml" }),
       button("Download recipe.yaml", download, { id: "ms-download-yaml" }),
       button("Copy link", (e) => copy(permalink(), e.target), { id: "ms-copy-link" })),
-    h("label", { class: "ms-note", for: "ms-link" }, "The link holds the whole recipe; opening it needs nothing else."), link,
-    h("p", { class: "ms-note" }, "On the command line: ", h("code", {}, "python -m merger merge recipe.yaml --out merged")));
+    h("label", { class: "ms-help", for: "ms-link" }, "The link holds the whole recipe; opening it needs nothing else."), link,
+    h("p", { class: "ms-help" }, "On the command line: ", h("code", {}, "python -m merger merge recipe.yaml --out merged")));
   on("answer", show);
+  if (state.text) show();
 }
 
 function show() {

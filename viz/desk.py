@@ -1,0 +1,183 @@
+"""Turns a checked recipe into a scene: opens models once, scores, measures, compares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Event, Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from merger.errors import FeedError, MergeError
+from merger.live import LiveMerge, LiveSet, Place
+from merger.lru import Lru
+from merger.recipe import Expert, Recipe
+from merger.scorer import FullScore
+from merger.sources import SourceRules
+from merger.stack import Stack
+from viz.catalog import Family
+from viz.measures import Measures
+from viz.scene import Pin, Scene
+from viz.scores import Scores, from_preview, from_report
+from viz.session import recipe_line
+
+SUBSETS = 8
+
+
+@dataclass(frozen=True)
+class Merge:
+    """A recipe with its models in memory and its merged numbers."""
+
+    recipe: Recipe
+    live: LiveSet
+    merged: LiveMerge
+
+
+class Desk:
+    """Makes scenes; everything it keeps is about models, nothing about visitors."""
+
+    def __init__(self) -> None:
+        # Measures live as long as their set: files that changed are read anew, as a new set.
+        self._measures: WeakKeyDictionary[LiveSet, Lru[Measures]] = WeakKeyDictionary()
+        self._lock = Lock()
+
+    def merge(self, recipe: Recipe, family: Family) -> Merge:
+        """Merge a recipe in memory.
+
+        Raises:
+            FeedError: the family has no base to compare with.
+        """
+        if family.base is None:
+            raise FeedError(
+                f"{family.title}: no model is named as the base, so there is nothing to compare "
+                "the experts with.",
+                "Let the experts' config.json or README name it as base_model, or call it 'base'.",
+            )
+        if recipe.base is None:
+            # Methods without a base merge the same; panels compare with the family's base.
+            recipe = _with_base(recipe, family.base)
+        live = LiveSet.open(recipe, also=_others(recipe, family), place=place_of(family))
+        return Merge(recipe, live, live.merge(recipe))
+
+    def scene(
+        self,
+        made: Merge,
+        family: Family,
+        scores: Scores | None,
+        pin: Pin | None,
+        view: Mapping[str, Any],
+    ) -> Scene:
+        """Return the scene of a merge."""
+        return Scene(
+            recipe=made.recipe,
+            family=family,
+            live=made.live,
+            merged=made.merged,
+            measures=self.measures(made),
+            scores=scores,
+            pin=pin,
+            view=view,
+            missing="" if scores is not None else made.live.why_no_scores(),
+            base_scores=self._base_scores(made),
+        )
+
+    def _base_scores(self, made: Merge) -> dict[str, float]:
+        if not made.live.tasks:
+            return {}
+        outcomes = made.live.full_of(None).outcomes
+        return {name: found.value for name, found in outcomes.items()}
+
+    def measures(self, made: Merge) -> Measures:
+        """Return what is measured about the experts of a merge."""
+        names = tuple(e.name for e in made.recipe.experts)
+        with self._lock:
+            kept = self._measures.setdefault(made.live, Lru(SUBSETS))
+        return kept.get_or_make(names, lambda: Measures(_part(made.live.stack, names)))
+
+    def preview(self, made: Merge, reference: Merge | None, is_pin: bool) -> Scores | None:
+        """Estimate scores from the last full ones, or from the base's; None without a task."""
+        live = made.live
+        if not live.tasks:
+            return None
+        known = None if reference is None else self.known(reference)
+        full = known or live.full_of(None)
+        estimate = live.preview(made.recipe, full, merged=made.merged)
+        return from_preview(estimate, live.tasks, full, is_pin and known is not None)
+
+    def full(
+        self, made: Merge, pin: FullScore | None, cancel: Event | None = None
+    ) -> Scores | None:
+        """Score a merge on full validation; None without a task."""
+        live = made.live
+        if not live.tasks:
+            return None
+        full = live.full(made.recipe, cancel=cancel)
+        return from_report(live.report(full), live.tasks, full, pin)
+
+    def score_experts(self, made: Merge, cancel: Event | None = None) -> None:
+        """Score the experts where nobody recorded how good they are, for normalised scores."""
+        live = made.live
+        if all(task.best("validation") is not None for task in live.tasks):
+            return
+        for name in live.experts:
+            live.full_of(name, cancel=cancel)
+
+    def known(self, made: Merge) -> FullScore | None:
+        """Return full answers that are remembered, without a pass."""
+        scorer = made.live.scores().scorer
+        return None if scorer is None else scorer.known(made.merged.digest, "validation")
+
+    def pin(self, made: Merge, *, score: bool, cancel: Event | None = None) -> Pin:
+        """Return what is shown of a pinned merge.
+
+        Args:
+            made: The pinned merge.
+            score: Score it now when it has not been; else only what is known is shown.
+            cancel: Stops scoring.
+        """
+        scores = None
+        if made.live.tasks and (score or self.known(made) is not None):
+            scores = self.full(made, None, cancel)
+        measures = self.measures(made)
+        scene = Scene(made.recipe, _NOBODY, made.live, made.merged, measures, scores, None, {})
+        return Pin(recipe_line(made.recipe), scores, scene.cancelled, scene.norms)
+
+
+_NOBODY = Family("", "", None, (), ())
+
+
+def place_of(family: Family) -> Place:
+    """Return where the sources of a family are looked for."""
+    folders = () if family.folder is None else (family.folder,)
+    return Place(roots=SourceRules(folders), folders=folders)
+
+
+def warm_up(desk: Desk, family: Family, recipe: Recipe) -> None:
+    """Read models and score the base, so that the first visitor does not wait for it."""
+    try:
+        made = desk.merge(recipe, family)
+        if made.live.tasks:
+            made.live.full_of(None)
+            desk.full(made, None)
+        desk.measures(made).signs(np.ones(len(recipe.experts)))
+    except MergeError:
+        return  # the first visitor sees the error as a card
+
+
+def _with_base(recipe: Recipe, base: str) -> Recipe:
+    return Recipe.from_json(recipe.to_json() | {"base": base})
+
+
+def _others(recipe: Recipe, family: Family) -> tuple[Expert, ...]:
+    used = {e.name for e in recipe.experts}
+    return tuple(Expert(c.source, c.name) for c in family.choices if c.name not in used)
+
+
+def _part(stack: Stack, names: tuple[str, ...]) -> Stack:
+    if names == stack.names:
+        return stack
+    rows = [stack.names.index(name) for name in names]
+    together = rows == list(range(rows[0], rows[0] + len(rows))) if rows else False
+    # Neighbouring rows can be looked at in place; others must be copied.
+    tau = stack.tau[rows[0] : rows[-1] + 1] if together else stack.tau[rows]
+    return Stack(stack.base, tau, names, stack.slots, stack.sample, stack.runs)

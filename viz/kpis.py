@@ -1,0 +1,132 @@
+"""The headline numbers, each with what changed against the pin."""
+
+from typing import Any
+
+import numpy as np
+
+from viz.figures.words import percent, plain_number
+from viz.scene import Scene
+from viz.scores import Scores
+
+
+def kpis(scene: Scene) -> list[dict[str, Any]]:
+    """Return the four tiles."""
+    return [_mean(scene), _worst(scene), _cancelled(scene), _norm(scene)]
+
+
+def _mean(scene: Scene) -> dict[str, Any]:
+    tile: dict[str, Any] = {
+        "label": "Mean normalised score",
+        "tooltip": "Each task's score as a share of its own expert's best, averaged over tasks. "
+        "100 % would be as good as all the experts at once.",
+    }
+    scores = scene.scores
+    if scores is None or not np.isfinite(scores.mean):
+        return tile | {"value": "–", "note": _why(scene)}
+    pinned = scene.pin.scores if scene.pin else None
+    delta = None
+    if pinned is not None:
+        change = scores.mean_change
+        sees = change is not None and change.sees_difference
+        delta = _points(scores.mean - pinned.mean, sees)
+    return tile | _kind(scores) | {"value": percent(scores.mean), "delta": delta}
+
+
+def _worst(scene: Scene) -> dict[str, Any]:
+    tile: dict[str, Any] = {
+        "label": "Worst task",
+        "tooltip": "The task that lost most against its own expert, and what is left of it.",
+    }
+    scores = scene.scores
+    if scores is None or scores.worst is None:
+        return tile | {"value": "–", "note": _why(scene)}
+    i = scores.worst
+    value = float(scores.normalised[i])
+    pinned = scene.pin.scores if scene.pin else None
+    delta = None
+    if pinned is not None and pinned.worst is not None:
+        sees = scores.change is not None and scores.change[i].sees_difference
+        same = pinned.worst == i
+        delta = _points(value - float(pinned.normalised[pinned.worst]), sees or not same)
+        if not same:
+            delta["words"] += f" (was {scores.tasks[pinned.worst].title})"
+    kind = _kind(scores) | {"n": int(scores.n[i])}
+    return tile | kind | {"value": f"{scores.tasks[i].title} {percent(value)}", "delta": delta}
+
+
+def _cancelled(scene: Scene) -> dict[str, Any]:
+    tile: dict[str, Any] = {
+        "label": "Cancelled mass",
+        "tooltip": "Share of all weighted change that is lost as experts pull the same weight "
+        "in opposite directions. Chance is what random signs on the same magnitudes would give.",
+    }
+    if scene.measures is None:
+        return tile | {"value": "–", "note": _why(scene)}
+    mass = scene.cancelled.mass
+    value, null, half = float(mass.value), float(mass.null), float(mass.half)
+    if not np.isfinite(value):
+        return tile | {"value": "–", "note": "All coefficients are 0."}
+    words = (
+        "as random signs" if abs(value - null) <= half else ("more" if value > null else "less")
+    )
+    chance = f"chance {percent(null)}" + ("" if words == "as random signs" else f", {words}")
+    delta = None
+    if scene.pin and scene.pin.cancelled is not None:
+        before = float(scene.pin.cancelled.mass.value)
+        if np.isfinite(before):
+            delta = _points(before - value, True, upside_down=True)
+            delta["words"] += f" · {chance}"
+    n = scene.measures.stack.parameters
+    return tile | {
+        "value": percent(value),
+        "note": f"{chance} · all {n:,} weights",
+        "delta": delta,
+        "kind": "measured",
+    }
+
+
+def _norm(scene: Scene) -> dict[str, Any]:
+    tile: dict[str, Any] = {
+        "label": "‖merged τ‖ / mean ‖τ‖",
+        "tooltip": "How far the merged model moved from the base, as a multiple of how far the "
+        "experts moved on average.",
+    }
+    if scene.measures is None:
+        return tile | {"value": "–", "note": _why(scene)}
+    share = scene.norms.merged_share
+    if not np.isfinite(share):
+        return tile | {"value": "–", "note": "The experts equal the base."}
+    delta = None
+    if scene.pin and scene.pin.norms is not None:
+        change = share - scene.pin.norms.merged_share
+        delta = _delta(change, f"{change:+.2f} against the pin", good=None)
+    n = scene.measures.stack.parameters
+    return tile | {
+        "value": f"{plain_number(share)}×",
+        "note": f"all {n:,} weights",
+        "delta": delta,
+        "kind": "measured",
+    }
+
+
+def _why(scene: Scene) -> str:
+    return scene.missing or scene.family.missing or "not known yet"
+
+
+def _kind(scores: Scores) -> dict[str, Any]:
+    kind = "measured" if scores.measured else "estimated"
+    return {"kind": kind, "n": int(scores.n.sum()), "split": scores.split}
+
+
+def _points(change: float, sees: bool, upside_down: bool = False) -> dict[str, Any]:
+    if not sees:
+        return {"direction": "same", "words": "no difference seen against the pin"}
+    shown = -change if upside_down else change
+    return _delta(shown, f"{100 * shown:+.1f} points against the pin", good=change > 0)
+
+
+def _delta(change: float, words: str, good: bool | None) -> dict[str, Any]:
+    if abs(change) < 5e-4:
+        return {"direction": "same", "words": "as the pin"}
+    out: dict[str, Any] = {"direction": "up" if change > 0 else "down", "words": words}
+    return out if good is None else out | {"good": good}

@@ -1,0 +1,57 @@
+"""Put catalog, workspace, jobs and page together, and serve them."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from merger.errors import MergeError
+from merger.jobs import JobRunner, Limits
+from merger.library import Library
+from merger.workspace import Workspace
+from viz.catalog import Catalog, folder_families, zoo_family
+from viz.look import launch_kwargs
+from viz.page import build_page
+from viz.studio import Studio
+
+KEEP_BYTES = 20 << 30
+KEEP_SECONDS = 7 * 24 * 3600.0
+
+
+def serve(
+    host: str,
+    port: int,
+    workspace: Path | None,
+    models: Sequence[Path],
+    space: str | None = None,
+) -> None:
+    """Serve the page until it is stopped.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        workspace: Where jobs and scored recipes are kept; None is the user's data folder.
+        models: Folders whose subfolders are models; the bundled experts without any.
+        space: "owner/name" of the Space this runs on, for links that work outside its frame.
+    """
+    try:
+        catalog = Catalog((*folder_families(models), *([] if models else [zoo_family()])))
+        place = Workspace(workspace)
+    except MergeError as error:
+        sys.exit(f"{error.message} {error.hint}".strip())
+    limits = Limits(total_bytes=KEEP_BYTES, keep_seconds=KEEP_SECONDS)
+    with closing(place), closing(JobRunner(place, limits=limits)) as jobs:
+        studio = Studio(catalog, jobs, Library(place), place, page_url=_page_url(space))
+        page = build_page(studio)
+        page.queue(default_concurrency_limit=None)
+        page.launch(
+            server_name=host,
+            server_port=port,
+            show_error=False,
+            allowed_paths=[str(place.outputs)],
+            **launch_kwargs(),
+        )
+
+
+def _page_url(space: str | None) -> str:
+    return f"https://huggingface.co/spaces/{space}" if space else ""

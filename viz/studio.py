@@ -1,0 +1,266 @@
+"""What the page can ask of the server: private functions for the page, public endpoints for code.
+
+Every request carries all it needs and nothing is kept per visitor, so visitors cannot mix.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import Any
+
+from merger.errors import JobError, MergeError, RecipeError
+from merger.jobs import JobRunner
+from merger.library import Library
+from merger.recipe import Recipe
+from merger.spec import METHODS
+from merger.workspace import Workspace
+from viz.answers import answers, async_answers, error_card
+from viz.catalog import Catalog, Family, first_recipe
+from viz.desk import Desk, Merge
+from viz.endpoints import endpoints
+from viz.jobs_view import job_view, next_view, start_merge
+from viz.kpis import kpis
+from viz.library_rows import remember
+from viz.scene import Scene, colours_of
+from viz.screens import panels
+from viz.session import draft_of, opening, recipe_from_text, recipe_line, recipe_of
+
+LONGEST_VISITOR = 80
+PREFIX = "ms_"  # Gradio's components have methods named load, open and so on
+
+
+@dataclass(eq=False)
+class Studio:
+    """The server half of the page.
+
+    Args:
+        catalog: What visitors can pick.
+        jobs: Runs real merges.
+        library: Remembers full scores.
+        workspace: Where results lie.
+        page_url: Address for links, where the page lives in somebody's frame.
+    """
+
+    catalog: Catalog
+    jobs: JobRunner
+    library: Library
+    workspace: Workspace
+    page_url: str = ""
+    desk: Desk = field(default_factory=Desk)
+    _settling: dict[str, Event] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def server_functions(self) -> list[Callable[..., Any]]:
+        """Return what assets/studio calls, by name."""
+        bound = (self.open, self.preview, self.settle, self.load, self.lint)
+        jobs = (self.merge, self.job, self.cancel)
+        # Gradio marks the functions it may call, and a bound method cannot be marked.
+        return [_plain(method) for method in (*bound, *jobs)]
+
+    def endpoints(self) -> dict[str, Callable[..., Any]]:
+        """Return the public endpoints by name."""
+        return endpoints(self)
+
+    @answers
+    def open(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what a page starts with: what can be picked, and the first draft."""
+        text = request.get("text")
+        recipe, error = opening(self.catalog, text if isinstance(text, str) else None)
+        answer: dict[str, Any] = {"config": self.config(), "draft": draft_of(recipe, self.catalog)}
+        return answer | ({"error": error_card(error)} if error else {})
+
+    def config(self) -> dict[str, Any]:
+        """Return what does not change while the app runs."""
+        methods = [
+            m.to_json() | {"dialects": {k: dict(v) for k, v in m.dialects.items()}}
+            for m in METHODS.values()
+        ]
+        families = [
+            f.to_json()
+            | {
+                "first": draft_of(first_recipe(f), self.catalog),
+                "colours": [c.replace("@", "var(--ms-") + ")" for c in colours_of(f).values()],
+            }
+            for f in self.catalog.families
+        ]
+        return {"methods": methods, "families": families, "page_url": self.page_url}
+
+    @answers
+    def preview(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what a draft does, estimated, within the time of a drag."""
+        self._stop_settling(request)
+        recipe, family, made = self._made(request)
+        pin = self._pinned(request, family)
+        reference = pin or self._reference(request, family)
+        scores = self.desk.preview(made, reference, pin is not None)
+        shown = self.desk.pin(pin, score=False) if pin else None
+        return self._answer(
+            request, recipe, self.desk.scene(made, family, scores, shown, _view(request))
+        )
+
+    @answers
+    def settle(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what a draft does, measured on full validation."""
+        cancel = self._start_settling(request)
+        recipe, family, made = self._made(request)
+        pin = self._pinned(request, family)
+        shown = self.desk.pin(pin, score=True, cancel=cancel) if pin else None
+        against = shown.scores.full if shown and shown.scores else None
+        self.desk.score_experts(made, cancel)
+        scores = self.desk.full(made, against, cancel)
+        if scores is not None:
+            remember(self.library, made, scores, _visitor(request))
+        scene = self.desk.scene(made, family, scores, shown, _view(request))
+        return self._answer(request, recipe, scene) | {"reference": recipe.to_yaml()}
+
+    @answers
+    def load(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the draft that shows a recipe text."""
+        recipe = recipe_from_text(_text(request), self.catalog)
+        previous = request.get("previous")
+        return {
+            "draft": draft_of(
+                recipe, self.catalog, previous if isinstance(previous, dict) else None
+            )
+        }
+
+    @answers
+    def lint(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Say whether a recipe text is valid, and what it means."""
+        recipe = recipe_from_text(_text(request), self.catalog)
+        return {"words": f"Valid: {recipe_line(recipe)}.", "text": recipe.to_yaml()}
+
+    @answers
+    def merge(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Start the real merge of a recipe in the background."""
+        recipe = recipe_from_text(_text(request), self.catalog)
+        family = self.catalog.family_of(recipe)
+        return {"job": start_merge(self.jobs, recipe, _visitor(request), family)}
+
+    @async_answers
+    async def job(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the next look of a job."""
+        seen = request.get("seen")
+        try:
+            view = await next_view(self.jobs, _id(request), _visitor(request), seen)
+        except JobError:
+            return {"job": None}
+        return {"job": view}
+
+    @async_answers
+    async def cancel(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Ask a job to stop."""
+        job = await asyncio.to_thread(self.jobs.cancel, _id(request), _visitor(request))
+        return {"job": job_view(job)}
+
+    def _made(self, request: Mapping[str, Any]) -> tuple[Recipe, Family, Merge]:
+        draft = request.get("draft")
+        if not isinstance(draft, dict):
+            raise RecipeError("The page sent no recipe.", "Reload it.")
+        recipe = recipe_of(draft, self.catalog)
+        family = self.catalog.family(draft["family"])
+        return recipe, family, self.desk.merge(recipe, family)
+
+    def _pinned(self, request: Mapping[str, Any], family: Family) -> Merge | None:
+        return self._other(request.get("pin"), family)
+
+    def _reference(self, request: Mapping[str, Any], family: Family) -> Merge | None:
+        return self._other(request.get("reference"), family)
+
+    def _other(self, text: Any, family: Family) -> Merge | None:
+        """Return another merge of the same family; one that no longer works is left out."""
+        if not isinstance(text, str):
+            return None
+        try:
+            recipe = recipe_from_text(text, self.catalog)
+            if self.catalog.family_of(recipe).id != family.id:
+                return None
+            return self.desk.merge(recipe, family)
+        except MergeError:
+            return None
+
+    def _answer(self, request: Mapping[str, Any], recipe: Recipe, scene: Scene) -> dict[str, Any]:
+        known = panels()
+        revs, stamps = _texts(request.get("revs")), _texts(request.get("stamps"))
+        shown: dict[str, Any] = {}
+        visible = request.get("visible")
+        for id in visible if isinstance(visible, list) else ():
+            if id in known:
+                part = known[id].payload(scene, revs.get(id), stamps.get(id))
+                if part is not None:
+                    shown[id] = part
+        used = METHODS[recipe.method].experts[1]
+        names = [e.name for e in recipe.experts][:used]
+        return {
+            "text": recipe.to_yaml(),
+            "digest": scene.merged.digest if scene.merged else "",
+            "line": recipe_line(recipe),
+            "notes": [{"used": names}],
+            "panels": shown,
+            "kpis": kpis(scene),
+        }
+
+    def _stop_settling(self, request: Mapping[str, Any]) -> None:
+        """A visitor who moved on does not wait for what was being measured."""
+        with self._lock:
+            event = self._settling.pop(_visitor(request), None)
+        if event:
+            event.set()
+
+    def _start_settling(self, request: Mapping[str, Any]) -> Event:
+        self._stop_settling(request)
+        event = Event()
+        with self._lock:
+            if len(self._settling) > 1000:
+                self._settling.clear()
+            self._settling[_visitor(request)] = event
+        return event
+
+
+def _plain(method: Callable[..., Any]) -> Callable[..., Any]:
+    if asyncio.iscoroutinefunction(method):
+
+        async def call_later(body: Any) -> Any:
+            return await method(body)
+
+        call_later.__name__ = PREFIX + method.__name__
+        return call_later
+
+    def call(body: Any) -> Any:
+        return method(body)
+
+    call.__name__ = PREFIX + method.__name__
+    return call
+
+
+def _visitor(request: Mapping[str, Any]) -> str:
+    visitor = request.get("visitor")
+    if not isinstance(visitor, str) or not 20 <= len(visitor) <= LONGEST_VISITOR:
+        raise RecipeError("The page did not say who it is.", "Reload it.")
+    return visitor
+
+
+def _text(request: Mapping[str, Any]) -> str:
+    text = request.get("text")
+    if not isinstance(text, str):
+        raise RecipeError("The page sent no recipe text.", "Reload it.")
+    return text
+
+
+def _id(request: Mapping[str, Any]) -> str:
+    id = request.get("id")
+    if not isinstance(id, str):
+        raise JobError("The page named no job.", "Reload it.")
+    return id
+
+
+def _view(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    view = request.get("view")
+    return view if isinstance(view, dict) else {}
+
+
+def _texts(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {k: v for k, v in value.items() if isinstance(v, str)}
