@@ -59,10 +59,7 @@ class SupportMeter:
         self.scope: Scope = scope
         whole = [(0, stack.tau.shape[1])]
         self._spans = whole if scope == "model" else [(s.start, s.stop) for s in stack.slots]
-        self._large = np.abs(stack.tau)
-        self._sorted = [
-            np.concatenate([np.sort(row[a:b]) for a, b in self._spans]) for row in self._large
-        ]
+        self._sorted = [_sort_spans(np.abs(row), self._spans) for row in stack.tau]
         self._sizes = np.array([s.stop - s.start for s in stack.slots], np.float64)
 
     def measure(self, share: float = 0.2) -> OverlapInfo:
@@ -92,14 +89,14 @@ class SupportMeter:
 
     def support(self, row: int, share: float) -> np.ndarray:
         """Return which entries are among an expert's largest: exactly k, lowest index first."""
-        large, ordered = self._large[row], self._sorted[row]
-        out = np.zeros(len(large), bool)
+        tau, ordered = self.stack.tau[row], self._sorted[row]
+        out = np.zeros(len(tau), bool)
         weights = self._weights()
         for a, b in self._spans:
             if weights is not None and self.scope == "model":
-                return _weighted_top(large, weights, share)
+                return _weighted_top(np.abs(tau), weights, share)
             k = support_size(share, b - a)
-            _mark_top(large[a:b], ordered[a:b], k, out[a:b])
+            _mark_top(tau[a:b], ordered[a:b], k, out[a:b])
         return out
 
     def _weights(self) -> np.ndarray | None:
@@ -156,13 +153,25 @@ def support_size(share: float, numel: int) -> int:
     return numel if share >= 1 else min(numel, max(1, floor(share * numel)))
 
 
-def _mark_top(large: np.ndarray, ordered: np.ndarray, k: int, out: np.ndarray) -> None:
+def _sort_spans(large: np.ndarray, spans: Sequence[tuple[int, int]]) -> np.ndarray:
+    for a, b in spans:
+        large[a:b].sort()
+    return large
+
+
+def _mark_top(tau: np.ndarray, ordered: np.ndarray, k: int, out: np.ndarray) -> None:
+    """Mark the k largest magnitudes, given all of them in ascending order."""
     if k == 0:
         return
     cut = ordered[len(ordered) - k]
-    above = len(ordered) - int(np.searchsorted(ordered, cut, side="right"))
-    np.greater(large, cut, out=out)
-    out[np.flatnonzero(large == cut)[: k - above]] = True
+    first, last = (int(np.searchsorted(ordered, cut, side=s)) for s in ("left", "right"))
+    need = k - (len(ordered) - last)
+    if need == last - first:
+        # Two comparisons touch far less memory than a copy of the magnitudes.
+        np.logical_or(tau >= cut, tau <= -cut, out=out)
+        return
+    np.logical_or(tau > cut, tau < -cut, out=out)
+    out[np.flatnonzero(np.abs(tau) == cut)[:need]] = True
 
 
 def _weighted_top(large: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:

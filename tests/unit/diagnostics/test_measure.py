@@ -50,6 +50,23 @@ def test_measure_takes_a_recipe_of_folders(tmp_path):
     assert shape["cancelled"]["mass"] == pytest.approx(1 - 6 / 14)
 
 
+def test_a_sample_reads_half_precision_folders(tmp_path):
+    torch.manual_seed(0)
+    base = torch.randn(96, 64)
+    for name, shift in {"base": 0.0, "a": 0.5, "b": 0.25}.items():
+        (tmp_path / name).mkdir()
+        tensors = {"layers.0.mlp.up_proj.weight": (base + shift).to(torch.bfloat16)}
+        save_file(tensors, tmp_path / name / "model.safetensors", {"format": "pt"})
+        (tmp_path / name / "config.json").write_text("{}")
+    experts = tuple(Expert("file:" + n, n) for n in ("a", "b"))
+    recipe = Recipe("task_arithmetic", experts, "file:base")
+    whole = measure(recipe, base_dir=tmp_path)
+    part = measure(recipe, sample=0.25, base_dir=tmp_path)
+    assert part.sample == 0.25
+    assert part.norms.norms == pytest.approx(whole.norms.norms, rel=0.01)
+    assert part.to_json()["conflict"]["rate"] == 0.0
+
+
 def test_a_recipe_without_a_base_cannot_be_measured():
     with pytest.raises(FeedError, match="measure needs a base"):
         measure(Recipe("average", (Expert("file:a", "a"),)))
