@@ -99,11 +99,11 @@ class Prepared:
         tensor = self.plan.by_key[block.key]
         if tensor.action != "merge":
             return self._copy(tensor, block)
-        if self.plan.scope_at(tensor.settings) == "model":
-            values = self._model()[block.key][..., block.start : block.stop]
-        elif block.start == block.stop:
+        if block.start == block.stop:
             shape = (self.plan.n, 0) if self.outputs else (0,)
             values = torch.empty(shape, dtype=torch.float32)
+        elif self.plan.scope_at(tensor.settings) == "model":
+            values = self._model()[block.key][..., block.start : block.stop]
         else:
             piece = Piece((tensor,), block.start, block.stop)
             values = merged(Serving(self.plan, self._inputs, self._survey, piece, self._device))
@@ -138,12 +138,12 @@ def merged_model(
 
     Such a method is handed mappings from tensor names where others are handed tensors.
     """
-    if not plan.merged:
-        return {}
-    pieces = {t.key: Piece((t,), 0, t.numel) for t in plan.merged}
+    pieces = {t.key: Piece((t,), 0, t.numel) for t in plan.merged if t.numel}
     servings = {k: Serving(plan, inputs, survey, p, device) for k, p in pieces.items()}
     stage = next(stage for stage in plan.stages if stage.label == "merge")
     signature = stage.method.signature
+    if not servings:
+        return {}
     first = next(iter(servings.values()))
     if any(stage.knobs(t.settings) != stage.knobs(first.settings) for t in plan.merged):
         raise RecipeError(

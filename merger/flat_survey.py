@@ -128,7 +128,7 @@ class FlatSurvey(Survey):
 
     def _whole(self, tensors: Sequence[TensorPlan], row: int) -> np.ndarray:
         """Return the magnitudes of one expert over some tensors."""
-        parts = [self._view.deltas_of(row, Piece((t,), 0, t.numel)) for t in tensors]
+        parts = [self._view.deltas_of(row, Piece((t,), 0, t.numel)) for t in tensors if t.numel]
         return np.abs(np.concatenate([p.numpy() for p in parts])) if parts else np.empty(0)
 
     def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:

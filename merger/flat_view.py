@@ -127,7 +127,7 @@ class FlatView:
         self.cache = cache
         self.at = {slot.key: slot.start for slot in flat.slots}
         missing = [name for name in plan.names if name not in flat.names]
-        absent = [t.key for t in plan.merged if t.key not in self.at]
+        absent = [t.key for t in plan.merged if t.numel and t.key not in self.at]
         absent += [slot.key for slot in flat.slots if slot.key not in plan.by_key]
         if missing or absent:
             what = (missing or absent)[0]
