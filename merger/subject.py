@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from merger.checkpoint import Checkpoint, FileCheckpoint
-from merger.errors import SourceError
+from merger.errors import MergeError, SourceError
 from merger.models import open_models
 from merger.recipe import Recipe
 from merger.scorer import read_tensors
@@ -41,9 +41,12 @@ def open_subject(target: Recipe | str | Path, base_dir: Path | None) -> Subject:
     """
     if isinstance(target, Recipe):
         return _open_recipe(target, base_dir)
-    if isinstance(target, str) and split_source(target)[0] != "file":
-        model = open_source(target, base_dir=base_dir)
-        return Subject(model, model.content_id(), lambda: read_tensors(model), ())
+    if isinstance(target, str):
+        scheme, rest = split_source(target)
+        if scheme != "file":
+            model = open_source(target, base_dir=base_dir)
+            return Subject(model, model.content_id(), lambda: read_tensors(model), ())
+        target = rest
     path = Path(target) if base_dir is None else base_dir / target
     if path.is_file() and path.suffix in (".yml", ".yaml"):
         return _open_recipe(Recipe.load(path), base_dir)
@@ -61,10 +64,9 @@ def _lineage(folder: Path) -> tuple[Checkpoint, ...]:
     path = folder / "recipe.yaml"
     if not path.is_file():
         return ()
-    recipe = Recipe.load(path)
     try:
-        return tuple(open_source(e.source, e.step) for e in recipe.experts)
-    except SourceError:
+        return tuple(open_source(e.source, e.step) for e in Recipe.load(path).experts)
+    except MergeError:
         return ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from merger.checkpoint import Checkpoint
+from merger.errors import SourceError
 from merger.tasks.images import ImageTask
 
 
@@ -35,6 +36,10 @@ def fits_zoo(reference: Checkpoint) -> bool:
         return False
     from merger.zoo import read  # noqa: PLC0415  (language models do without the zoo)
 
-    ours = read.open_checkpoint("base").tensors
+    try:
+        ours = read.open_checkpoint("base").tensors
+    except SourceError:
+        # A zoo that is not built must not stop people from merging models of their own.
+        return False
     theirs = reference.tensors
     return set(ours) == set(theirs) and all(ours[k].shape == theirs[k].shape for k in ours)
