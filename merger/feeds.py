@@ -58,7 +58,6 @@ class Serving:
         self._inputs = inputs
         self._statistics = statistics
         self._device = device
-        self._shape = piece.shape(plan.scope_at(self.settings))
         self._kept: dict[Any, Tensor] = {} if result is None else {"result": result}
 
     def base(self) -> Tensor:
@@ -124,33 +123,35 @@ class Serving:
     def knobs(self, stage: Stage, function: Signature) -> dict[str, Any]:
         """Return the settings of a function as it is called with them."""
         settings = stage.knobs(self.settings)
-        return {p.name: self._knob(settings[p.name]) for p in function.params}
+        axes = len(self._shape(stage))
+        return {p.name: self._knob(settings[p.name], axes) for p in function.params}
 
     def feed(self, use: FeedUse, stage: Stage, weighted: bool = True) -> Any:
         """Return what one argument left of `*` is given."""
         name = use.feed.name
         if name == "deltas":
-            return self._stacked(self.deltas(stage, weighted))
+            return self._stacked(stage, self.deltas(stage, weighted))
         if name == "weights":
-            return self._stacked(self.theta())
+            return self._stacked(stage, self.theta())
         if name == "base":
-            return self.base().reshape(self._shape)
+            return self.base().reshape(self._shape(stage))
         if name == "update":
-            return self.update(stage.index).reshape(self._shape)
+            return self.update(stage.index).reshape(self._shape(stage))
         if name == "coefficients":
             return self.settings.weights
         if name == "depth":
             return self.piece.first.depth
         if name == "uniform":
             draw = partial(self._inputs.uniform, self.piece, stage.salt)
-            return self._stacked(self._once(("uniform", stage.salt), draw))
+            return self._stacked(stage, self._once(("uniform", stage.salt), draw))
         return self._surveyed(use, stage, stage.knobs(self.settings))
 
     def _surveyed(self, use: FeedUse, stage: Stage, knobs: Mapping[str, Any]) -> Any:
         name = use.feed.name
         if name == "cut":
             mask = partial(self._statistics.mask, self, stage, use)
-            return self._stacked(self._once(("cut", stage.label, stage.index, use.of), mask))
+            name = ("cut", stage.label, stage.index, use.of)
+            return self._stacked(stage, self._once(name, mask))
         if name == "majority":
             return partial(self._statistics.majority, self, stage, use)
         if name in ("gram", "weight_gram"):
@@ -158,10 +159,15 @@ class Serving:
         if name == "l1":
             wanted = use.of.when is None or use.of.when(knobs)
             return self._statistics.l1(self, stage, use) if wanted else None
-        return self._stacked(self._once(name, partial(self._inputs.data, name, self.piece)))
+        computed = self._once(name, partial(self._inputs.data, name, self.piece))
+        return self._stacked(stage, computed)
 
-    def _stacked(self, stack: Tensor) -> Tensor:
-        return stack.reshape(self.plan.n, *self._shape)
+    def _shape(self, stage: Stage) -> tuple[int, ...]:
+        # By the stage's own scope: a verb that needs whole tensors does not change what rows are.
+        return self.piece.shape(stage.method.scope_at(stage.knobs(self.settings)))
+
+    def _stacked(self, stage: Stage, stack: Tensor) -> Tensor:
+        return stack.reshape(self.plan.n, *self._shape(stage))
 
     def _once(self, key: Any, make: Any) -> Tensor:
         if key not in self._kept:
@@ -173,9 +179,9 @@ class Serving:
         weights = torch.tensor(self.settings.weights, dtype=torch.float32, device=like.device)
         return weights.unsqueeze(1)
 
-    def _knob(self, value: Any) -> Any:
+    def _knob(self, value: Any, axes: int) -> Any:
         # A value per expert broadcasts over the stack, so that formulas read the same.
         if isinstance(value, tuple) and not any(isinstance(v, str) for v in value):
             column = torch.tensor(value, dtype=torch.float32, device=self._device)
-            return column.reshape(-1, *[1] * len(self._shape))
+            return column.reshape(-1, *[1] * axes)
         return value
