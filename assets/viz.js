@@ -78,4 +78,5 @@ new MutationObserver(() => {
   theme = themeName();
   panels.redraw();
 }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+window.addEventListener("beforeprint", panels.drawAll);
 tell("ms:ready");

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import gradio as gr
+from gradio import themes
 
 from viz.static import PREFIX, asset_routes, head_html
 
@@ -13,7 +13,7 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 ONE_FOR_BOTH = ("color_accent",)
 
 
-def theme() -> gr.themes.Base:
+def theme() -> themes.Base:
     """Return the Gradio theme; its colours are the --ms-* variables of assets/style.css."""
     both = {
         "body_text_color_subdued": "var(--ms-muted)",
@@ -66,11 +66,11 @@ def theme() -> gr.themes.Base:
         "body_text_color": "#17202c",
         "body_text_color_dark": "#e7ecf3",
     }
-    return gr.themes.Base(
+    return themes.Base(
         primary_hue="blue",
         neutral_hue="slate",
-        radius_size=gr.themes.sizes.radius_lg,
-        text_size=gr.themes.sizes.text_md,
+        radius_size=themes.sizes.radius_lg,
+        text_size=themes.sizes.text_md,
         font=FONT,
         font_mono=MONO,
     ).set(**first_paint, **both, **dark, **sizes)

@@ -27,6 +27,27 @@ function setAt(target, path, value) {
   place[last] = value;
 }
 
+function getAt(target, path) {
+  return path.split(".").reduce((place, part) => place?.[part], target);
+}
+
+function differing(target, change) {
+  const entries = Object.entries(flatten(change));
+  return Object.fromEntries(entries.filter(
+    ([path, value]) => JSON.stringify(value) !== JSON.stringify(getAt(target, path) ?? null),
+  ));
+}
+
+/** Leaves out what the figure shows already: a heatmap that did not change is not redrawn. */
+export function news(figure, patch) {
+  const traces = {};
+  for (const trace of figure.data) {
+    const change = differing(trace, patch.traces?.[trace.name] ?? {});
+    if (Object.keys(change).length) traces[trace.name] = change;
+  }
+  return { traces, layout: differing(figure.layout, patch.layout ?? {}), meta: patch.meta };
+}
+
 /** Writes a patch into the kept figure, so that a redraw from scratch shows the same. */
 export function fold(figure, patch) {
   for (const [name, change] of Object.entries(patch.traces ?? {})) {

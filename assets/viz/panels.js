@@ -1,7 +1,7 @@
 /** One card per chart: keeps its figure, draws it when it can be seen, and only then. */
 
 import { dressData, dressLayout, themeName } from "./look.js";
-import { drawPatch, fold, merge } from "./figure.js";
+import { drawPatch, fold, merge, news } from "./figure.js";
 import { loadPlotly } from "./plotly.js";
 import { errorCard } from "./notices.js";
 import { badge, renderTable, saveImage } from "./tools.js";
@@ -60,8 +60,9 @@ function takeBase(panel, base, rev) {
 
 function takePatch(panel, patch, rev) {
   if (panel.figure !== null && rev === panel.rev) {
-    fold(panel.figure, patch);
-    panel.waiting = merge(panel.waiting, patch);
+    const fresh = news(panel.figure, patch);
+    fold(panel.figure, fresh);
+    panel.waiting = merge(panel.waiting, fresh);
   } else {
     const before = panel.early?.rev === rev ? panel.early.patch : null;
     panel.early = { rev, patch: merge(before, patch) };
@@ -164,6 +165,21 @@ function renderHead(panel) {
   root.classList.toggle("ms-panel--clickable", Boolean(meta.clickable));
   root.classList.remove("ms-panel--error");
   renderTable(panel);
+  keepRoom(panel);
+}
+
+/** A caption with live numbers keeps the most lines it had, so that no chart jumps in a drag. */
+function keepRoom(panel) {
+  const caption = panel.root.querySelector(".ms-panel__caption");
+  const { clientWidth: width } = caption;
+  if (width !== panel.captionWidth) {
+    caption.style.minHeight = "";
+    Object.assign(panel, { captionWidth: width, captionRoom: 0 });
+  }
+  if (caption.offsetHeight > panel.captionRoom) {
+    panel.captionRoom = caption.offsetHeight;
+    caption.style.minHeight = `${panel.captionRoom}px`;
+  }
 }
 
 function showError(panel) {
@@ -227,7 +243,15 @@ function fit(panel) {
   return undefined;
 }
 
-/** Draws every chart again, for a new theme or before printing. */
+/** Draws what has not been near the screen yet: a printed page shows everything. */
+export function drawAll() {
+  for (const panel of panels.values()) {
+    panel.near = true;
+    flush(panel);
+  }
+}
+
+/** Draws every chart again, for a new theme. */
 export function redraw() {
   for (const panel of panels.values()) {
     if (panel.figure && panel.root) Object.assign(panel, { full: true, dirty: true });

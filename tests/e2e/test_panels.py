@@ -112,6 +112,40 @@ def test_a_patch_brings_its_words_along(open_page: Any) -> None:
     assert label == "Accuracy per task. digits 31.0%."
 
 
+def test_values_that_are_on_screen_already_are_not_drawn_again(open_page: Any) -> None:
+    page = open_page()
+    draw(page, 1, "cosine", base=figures.cosine())
+    same = {"traces": {"cosine": {"z": figures.cosine_values(), "zmin": -1}}}
+    page.evaluate(
+        "window.restyled = 0; document.querySelector('#cosine .ms-panel__chart')"
+        ".on('plotly_restyle', () => { restyled += 1; })"
+    )
+    draw(page, 2, "cosine", patch=same)
+    assert page.evaluate("restyled") == 0
+    draw(page, 3, "cosine", patch={"traces": {"cosine": {"z": figures.cosine_values(0.5)}}})
+    draw(page, 4, "cosine", patch=same)
+    assert page.evaluate("restyled") == 2
+
+
+def test_a_caption_that_gets_shorter_moves_nothing(open_page: Any) -> None:
+    page = open_page()
+    long, short = {"meta": {"caption": "many words " * 40}}, {"meta": {"caption": "few words"}}
+    draw(page, 1, "bars", base=figures.bars())
+    draw(page, 2, "bars", patch=long)
+    place = page.locator(CHART.format("bars")).bounding_box()
+    draw(page, 3, "bars", patch=short)
+    assert page.locator(CHART.format("bars")).bounding_box() == place
+    assert page.inner_text("#bars .ms-panel__caption") == "few words"
+
+
+def test_printing_draws_what_was_never_near_the_screen(open_page: Any) -> None:
+    page = open_page("/long")
+    draw(page, 1, "bars", base=figures.bars())
+    send(page, 2, panels={"far": {"base": figures.bars()}})
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function(f"document.querySelector('{CHART.format('far')}').__seq === 2")
+
+
 def test_a_payload_that_arrives_late_is_dropped(open_page: Any) -> None:
     page = open_page()
     draw(page, 5, "bars", base=figures.bars())
