@@ -5,9 +5,9 @@ the same numbers. What a moved setting does not change (ranks, cuts, draws, prod
 """
 
 from merger.compute import merged, merged_model, round_once
+from merger.errors import MergeError
 from merger.flat_survey import FlatSurvey
 from merger.flat_view import FlatInputs, FlatView
-from merger.inputs import is_finite
 from merger.lazy import Tensor, torch
 from merger.pieces import Piece
 from merger.plan import Plan
@@ -59,11 +59,12 @@ def _results(plan: Plan, view: FlatView, survey: FlatSurvey, out: Tensor) -> Ten
 
 
 def _rounded(values: Tensor, piece: Piece) -> Tensor:
-    if len(piece.tensors) > 1 and not is_finite(values):
-        # Round tensor by tensor, so that the message names the right one.
+    try:
+        return round_once(values, piece.first).to(torch.float32)
+    except MergeError:
+        # Tensor by tensor, so that the message names the right one.
         at = -piece.start
         for tensor in piece.tensors:
-            part = values[..., max(0, at) : max(0, at + tensor.numel)]
+            round_once(values[..., max(0, at) : max(0, at + tensor.numel)], tensor)
             at += tensor.numel
-            round_once(part, tensor)
-    return round_once(values, piece.first).to(torch.float32)
+        raise

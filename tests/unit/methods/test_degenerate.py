@@ -1,0 +1,96 @@
+"""Inputs at the edge: nothing changed, all the same, one number, no number at all."""
+
+import pytest
+import torch
+
+from merger.errors import FeedError, MergeError
+from merger.memory import merge_tensors
+from merger.spec import METHODS
+from tests.contract.cases import models, run, same_bytes
+
+MERGES = [m.name for m in METHODS.values() if m.stage == "merge"]
+TASK_VECTORS = [name for name in MERGES if "base" in METHODS[name].needs]
+
+
+@pytest.mark.parametrize("name", TASK_VECTORS)
+def test_one_expert_that_did_not_change_at_all(name):
+    base, experts = models(3)
+    experts[1] = dict(base)
+    result = run(name, experts, base)
+    assert all(torch.isfinite(v).all() for v in result.values())
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_models_of_nothing_but_zeros(name):
+    zeros = {"w": torch.zeros(3, 2), "layers.0.b": torch.zeros(())}
+    assert same_bytes(run(name, [zeros] * 3, zeros), dict(sorted(zeros.items())))
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_a_model_of_one_number(name):
+    result = run(name, [{"w": torch.tensor(2.0)}, {"w": torch.tensor(3.0)}], {"w": torch.ones(())})
+    assert result["w"].shape == () and torch.isfinite(result["w"])
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_a_model_with_an_empty_tensor(name):
+    model = {"w": torch.ones(2), "gone": torch.zeros(0, 4)}
+    assert run(name, [model, model], model)["gone"].shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_entries_that_are_all_equally_large(name):
+    base = {"w": torch.zeros(3, 4)}
+    experts = [{"w": torch.full((3, 4), sign * 0.5)} for sign in (1.0, -1.0, 1.0)]
+    result = run(name, experts, base)["w"]
+    assert torch.isfinite(result).all()
+    assert result.abs().max() <= 1.5
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("where", ["base", "expert_1"])
+def test_an_input_that_is_not_finite_is_named(name, bad, where):
+    base, experts = models(2)
+    if where == "base" and "base" not in METHODS[name].needs:
+        pytest.skip(f"{name} does not read the base")
+    broken = base if where == "base" else experts[0]
+    broken["layers.0.w"][1, 2] = bad
+    with pytest.raises(FeedError, match=f"{where}: layers.0.w holds NaN or infinity"):
+        run(name, experts, base)
+
+
+def test_a_result_that_overflows_is_counted_and_named():
+    base = {"w": torch.zeros(20, dtype=torch.float16)}
+    expert = {"w": torch.cat([torch.full((12,), 60000.0), torch.ones(8)]).half()}
+    with pytest.raises(MergeError) as caught:
+        merge_tensors("task_arithmetic", [expert], base, {"scale": 2.0})
+    assert caught.value.message == "w: 12 values overflow float16."
+    assert caught.value.hint == "Lower scale or set out_dtype: float32."
+    found = merge_tensors("task_arithmetic", [expert], base, {"scale": 2.0}, out_dtype="float32")
+    assert found["w"][0].item() == pytest.approx(120_000)
+
+
+def test_a_scale_of_a_billion_is_allowed_where_it_fits():
+    base, experts = {"w": torch.zeros(2)}, [{"w": torch.ones(2)}]
+    assert merge_tensors("task_arithmetic", experts, base, {"scale": 1e9})["w"][0].item() == 1e9
+    with pytest.raises(MergeError, match="w: 2 values overflow float32"):
+        merge_tensors("task_arithmetic", [{"w": torch.full((2,), 1e30)}], base, {"scale": 1e9})
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_results_are_rounded_once_to_the_dtype_of_the_base(dtype):
+    base, experts = models(3)
+    small = {k: v.to(dtype) for k, v in base.items()}
+    found = merge_tensors("task_arithmetic", experts, small)
+    exact = merge_tensors("task_arithmetic", experts, {k: v.float() for k, v in small.items()})
+    assert same_bytes(found, {k: v.to(dtype) for k, v in exact.items()})
+
+
+def test_integers_are_copied_from_the_base_or_the_first_expert():
+    base = {"w": torch.zeros(1), "steps": torch.tensor([1, 2])}
+    expert = {"w": torch.ones(1), "steps": torch.tensor([3, 4])}
+    found = merge_tensors("task_arithmetic", [expert], base, out_dtype="float16")
+    assert found["steps"].tolist() == [1, 2] and found["steps"].dtype == torch.int64
+    assert found["w"].dtype == torch.float16
+    assert merge_tensors("average", [expert, base])["steps"].tolist() == [3, 4]
