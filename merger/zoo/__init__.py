@@ -1,0 +1,1 @@
+"""The bundled experts: how they are read (`read`) and how they are made (`build`)."""
