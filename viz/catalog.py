@@ -136,7 +136,8 @@ def zoo_family() -> Family:
     """Return the bundled experts."""
     info = zoo_info()
     choices = []
-    for expert in info.experts:
+    # The index lists every checkpoint; a chip stands for the expert with all of them.
+    for expert in {e.name: e for e in info.experts}.values():
         steps = tuple(info.steps(expert.name))
         scores = tuple(info.accuracy(expert.name, step, "validation") for step in steps)
         choices.append(Choice(f"zoo:{expert.name}", expert.name, expert.task, steps, scores))

@@ -86,5 +86,9 @@ class Measures:
 
 
 def _signs(weights: np.ndarray) -> np.ndarray:
-    first = weights if weights.ndim == 1 else weights[:, 0]
-    return np.sign(first)
+    """Return one sign per expert; an expert whose sign changes with depth counts as it is."""
+    signs = np.sign(weights)
+    if signs.ndim == 1:
+        return signs
+    same = (signs == signs[:, :1]).all(1)
+    return np.where(same, signs[:, 0], 1.0)

@@ -4,12 +4,16 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from merger.errors import MergeError
 from merger.jobs import JobRunner, Limits
 from merger.library import Library
 from merger.workspace import Workspace
-from viz.catalog import Catalog, folder_families, zoo_family
+from viz.catalog import Catalog, first_recipe, folder_families, zoo_family
+from viz.desk import warm_up
+from viz.jobs_view import download_route
 from viz.look import launch_kwargs
 from viz.page import build_page
 from viz.studio import Studio
@@ -35,22 +39,37 @@ def serve(
         space: "owner/name" of the Space this runs on, for links that work outside its frame.
     """
     try:
-        catalog = Catalog((*folder_families(models), *([] if models else [zoo_family()])))
+        catalog = Catalog((*folder_families(models), zoo_family()))
         place = Workspace(workspace)
     except MergeError as error:
         sys.exit(f"{error.message} {error.hint}".strip())
     limits = Limits(total_bytes=KEEP_BYTES, keep_seconds=KEEP_SECONDS)
     with closing(place), closing(JobRunner(place, limits=limits)) as jobs:
         studio = Studio(catalog, jobs, Library(place), place, page_url=_page_url(space))
+        Thread(target=_warm_up, args=(studio, jobs), daemon=True).start()
         page = build_page(studio)
         page.queue(default_concurrency_limit=None)
         page.launch(
             server_name=host,
             server_port=port,
             show_error=False,
-            allowed_paths=[str(place.outputs)],
-            **launch_kwargs(),
+            **_with_downloads(launch_kwargs(), jobs, place),
         )
+
+
+def _with_downloads(
+    kwargs: dict[str, Any], jobs: JobRunner, workspace: Workspace
+) -> dict[str, Any]:
+    inner = kwargs["app_kwargs"]
+    routes = [*inner["routes"], download_route(jobs, workspace)]
+    return kwargs | {"app_kwargs": inner | {"routes": routes}}
+
+
+def _warm_up(studio: Studio, jobs: JobRunner) -> None:
+    """Read the first family and start the worker, so that the first visitor waits for neither."""
+    family = studio.catalog.families[0]
+    warm_up(studio.desk, family, first_recipe(family))
+    jobs.warm_up()
 
 
 def _page_url(space: str | None) -> str:

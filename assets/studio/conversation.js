@@ -16,6 +16,7 @@ let seq = 0;
 let inFlight = false;
 let waiting = false;
 let restTimer = 0;
+let loading = 0;
 const revs = {};
 const stamps = {};
 const past = [];
@@ -25,7 +26,7 @@ export const state = {
   config: null, draft: null, text: "", digest: "", line: "", notes: [], pin: null, reference: null,
   view: { topk: 0.2, key: null }, settledSeq: 0,
   get seq() { return seq; },
-  get idle() { return seq > 0 && !inFlight && !waiting && state.settledSeq === seq; },
+  get idle() { return seq > 0 && !loading && !inFlight && !waiting && state.settledSeq === seq; },
   get canUndo() { return past.length > 1; },
   get canRedo() { return future.length > 0; },
 };
@@ -153,7 +154,9 @@ export function look(change) {
 
 /** Makes a recipe text the current one; answers with the error when it is not valid. */
 export async function load(text) {
+  loading += 1;
   const answer = await ask("load", { text, previous: state.draft });
+  loading -= 1;
   if (answer.error) {
     notice(answer.error);
     return answer;

@@ -1,11 +1,14 @@
 """One browser and one static page server for the session; a strict page for each test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.builders import build_llama_family
 from tests.e2e import static_page
+from tests.e2e.app_fixture import App, Desk, running_app
 from tests.e2e.browser import launch
 
 
@@ -74,3 +77,36 @@ def _is_quiet(message: Any, faults: list[str]) -> None:
 def _stays_here(url: str, faults: list[str]) -> None:
     if not url.startswith(("http://127.0.0.1:", "data:", "blob:")):
         faults.append(f"request leaves this machine: {url}")
+
+
+@pytest.fixture(scope="session")
+def zoo_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app as `make run` starts it, on the bundled experts."""
+    with running_app(tmp_path_factory.mktemp("zoo") / "workspace") as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of Llama-shaped models saved by transformers, with a text to score."""
+    return build_llama_family(tmp_path_factory.mktemp("llama") / "family", train_steps=30)
+
+
+@pytest.fixture(scope="session")
+def llama_app(tmp_path_factory: pytest.TempPathFactory, llama_folder: Path) -> Iterator[App]:
+    """The app on a folder of language models."""
+    workspace = tmp_path_factory.mktemp("llama-app") / "workspace"
+    with running_app(workspace, "--models", str(llama_folder)) as app:
+        yield app
+
+
+@pytest.fixture
+def zoo(page: Any, zoo_app: App) -> Desk:
+    """A visitor who looks at the bundled experts."""
+    return Desk(page, zoo_app.url).open()
+
+
+@pytest.fixture
+def llama(page: Any, llama_app: App) -> Desk:
+    """A visitor who looks at language models."""
+    return Desk(page, llama_app.url).open()
