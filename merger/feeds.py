@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from merger.inputs import Inputs
 from merger.lazy import Tensor, torch
 from merger.pieces import Piece
-from merger.plan import Plan, Stage
+from merger.plan import Plan
+from merger.settings import Stage
 from merger.signature import FeedUse, Signature
 
 

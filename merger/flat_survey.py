@@ -10,7 +10,8 @@ from merger.feeds import Serving
 from merger.flat_view import FlatView, Run
 from merger.lazy import Tensor, torch
 from merger.pieces import Piece, cut_up
-from merger.plan import Plan, Stage, TensorPlan
+from merger.plan import Plan, TensorPlan
+from merger.settings import Stage
 from merger.signature import FeedUse, Of
 from merger.survey import IN_MEMORY, Survey, signature_of
 

@@ -11,8 +11,9 @@ from merger.errors import FeedError
 from merger.inputs import is_finite
 from merger.lazy import Tensor, torch
 from merger.pieces import Piece
-from merger.plan import BASE, Plan, Stage, TensorPlan
+from merger.plan import BASE, Plan, TensorPlan
 from merger.randomness import key_of, uniforms
+from merger.settings import Stage
 from merger.signature import Of
 from merger.survey import SurveyCache
 

@@ -5,7 +5,8 @@ from math import prod
 from typing import NamedTuple
 
 from merger.algebra import CHUNK
-from merger.plan import Settings, TensorPlan
+from merger.plan import TensorPlan
+from merger.settings import Settings
 
 # Long enough to keep the overhead small, short enough to stay in the cache. Statistics are taken
 # over blocks of this length whatever the engine's own blocks are.

@@ -14,8 +14,9 @@ from merger.inputs import Inputs
 from merger.lazy import Tensor, torch
 from merger.lru import Lru
 from merger.pieces import BLOCK, Piece, cut_up
-from merger.plan import Plan, Settings, Stage, TensorPlan
+from merger.plan import Plan, TensorPlan
 from merger.progress import Progress, Report, check_cancel
+from merger.settings import Settings, Stage
 from merger.signature import FeedUse, Of, Signature, read_signature
 
 # Up to so many magnitudes are held in memory at once; above it, they are streamed.
