@@ -7,6 +7,7 @@ import torch
 
 from merger.spec import METHODS, Method
 from tests.contract.cases import (
+    GRID,
     SHAPES,
     Model,
     add,
@@ -24,6 +25,11 @@ def experts_for(method: Method, n: int) -> int | None:
     """Return how many experts to test with, or None where the method cannot take n."""
     low, high = method.experts
     return None if n < low or (high is not None and n > high) else n
+
+
+def grid() -> list[tuple[str, int]]:
+    """Return every method with every number of experts of the grid that it takes."""
+    return [(name, n) for name in METHODS for n in GRID if experts_for(METHODS[name], n)]
 
 
 def zero(name: str, n: int) -> None:
