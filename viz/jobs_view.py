@@ -30,7 +30,7 @@ def job_view(job: Job) -> dict[str, Any]:
     result = job.result or {}
     error = job.error or {}
     size = result.get("bytes", 0)
-    done = job.state is JobState.DONE
+    kept = job.state is JobState.DONE and result.get("path") and size <= DOWNLOAD_LIMIT_BYTES
     return {
         "id": job.id,
         "title": job.title,
@@ -41,7 +41,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "detail": _detail(job, result, error),
         "hint": error.get("hint", ""),
         "size": in_bytes(size),
-        "download": f"ms-download/{job.id}" if done and result.get("path") and size <= DOWNLOAD_LIMIT_BYTES else "",
+        "download": f"ms-download/{job.id}" if kept else "",
         "version": f"{job.state.value}/{job.done}/{job.total}/{job.note}",
     }
 

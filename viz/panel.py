@@ -36,8 +36,10 @@ _seq_lock = threading.Lock()
 _CARD = """\
 <section class="ms-panel" data-panel="%(id)s" aria-labelledby="ms-title-%(id)s">
   <header class="ms-panel__head">
-    <h3 class="ms-panel__title" id="ms-title-%(id)s">%(title)s</h3>
-    <span class="ms-panel__badge" hidden></span>
+    <div class="ms-panel__name">
+      <h3 class="ms-panel__title" id="ms-title-%(id)s">%(title)s</h3>
+      <span class="ms-panel__badge" hidden></span>
+    </div>
     <div class="ms-panel__tools" role="group" aria-label="%(title)s: tools">
       <button type="button" data-tool="table" aria-expanded="false" hidden>Table</button>
       <button type="button" data-tool="png">PNG</button>

@@ -25,12 +25,14 @@ window.probes = (() => {
     const skip = ".cbfill, .heatmap-label, script, style, .ms-sr";
     return [...root.querySelectorAll("*")].flatMap((node) => {
       const style = getComputedStyle(node);
-      const own = [...node.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim());
+      const field = node.matches("select, textarea, input[type=number], input[type=text], input:not([type])");
+      const own = field || [...node.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim());
       const seen = node.getClientRects().length && style.visibility !== "hidden";
       if (!own || !seen || node.closest(skip) || node.disabled) return [];
       const svg = node.ownerSVGElement;
       const found = ratio(css(svg ? style.fill : style.color).rgb, behind(svg?.parentElement ?? node));
-      return found < 4.5 ? [`${node.textContent.slice(0, 40)}: ${found.toFixed(2)}`] : [];
+      const words = field ? node.value : node.textContent;
+      return found < 4.5 ? [`${words.slice(0, 40)}: ${found.toFixed(2)}`] : [];
     });
   }
 

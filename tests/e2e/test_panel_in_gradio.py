@@ -76,6 +76,17 @@ def test_a_narrow_page_does_not_scroll_sideways(page: Any, gradio_url: str) -> N
     assert page.evaluate("document.documentElement.scrollWidth") == 420
 
 
+@pytest.mark.parametrize("width", [420, 1280])
+def test_the_controls_stay_in_sight_while_charts_scroll(
+    page: Any, gradio_url: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 400})
+    opened(page, gradio_url)
+    page.evaluate("window.scrollTo(0, 500)")
+    top = "document.querySelector('.ms-side').getBoundingClientRect().top"
+    page.wait_for_function(f"window.scrollY > 100 && {top} >= 0")
+
+
 def test_only_the_named_files_are_served(gradio_url: str) -> None:
     assert status(f"{gradio_url}ms/plotly.min.js") == 200
     for path in (plotly_path(), plotly_path().with_name("widgetbundle.js"), ASSETS / "viz.js"):

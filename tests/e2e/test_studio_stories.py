@@ -5,18 +5,12 @@ from typing import Any
 import pytest
 
 from merger import Recipe
-from merger.live import Place
 from merger.scoring import score
 from tests.e2e.app_fixture import App, Desk
 
 
 def _scored(desk: Desk, folder: Any = None) -> dict[str, float]:
-    recipe = Recipe.from_yaml(desk.studio("text"))
-    if folder is not None:
-        report = score(recipe, base_dir=folder)
-    else:
-        report = score(recipe)
-    assert Place() is not None
+    report = score(Recipe.from_yaml(desk.studio("text")), base_dir=folder)
     return {row.task: row.value for row in report.tasks}
 
 
@@ -157,9 +151,10 @@ def test_conflict_map_opens_the_histogram_of_a_cell(zoo: Desk) -> None:
         arg=before,
     )
     zoo.settled()
-    assert zoo.studio("view.key") in zoo.page.locator(
-        "[data-panel=histogram] .ms-panel__caption"
-    ).inner_text()
+    assert (
+        zoo.studio("view.key")
+        in zoo.page.locator("[data-panel=histogram] .ms-panel__caption").inner_text()
+    )
 
 
 def test_the_share_slider_changes_the_overlap(zoo: Desk) -> None:
