@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from threading import Event, Lock
 from types import MappingProxyType
 
@@ -23,12 +24,14 @@ from merger.recipe import Expert, Recipe, source_key
 from merger.scorer import FullScore, read_tensors
 from merger.scoring import ScoreReport, known_best, summarise
 from merger.stack import Stack, stack_experts
+from merger.stream import one_torch_thread, total_memory
 from merger.survey import SurveyCache
 from merger.tasks import Task
 
 __all__ = ["SETS", "LiveMerge", "LiveSet", "Place"]
 
-BUDGET_BYTES = 4 << 30
+# The other half is for merged copies, the model that is scored, and everything else.
+BUDGET_BYTES = total_memory() // 2
 
 
 class LiveSet:
@@ -70,6 +73,7 @@ class LiveSet:
             list(self.experts.values()),
             list(self.experts),
             keys=fit.mergeable,
+            max_bytes=BUDGET_BYTES,
             report=report,
             cancel=cancel,
         )
@@ -173,7 +177,7 @@ class LiveSet:
                 f"{planned.method.title} gives one model per expert, and the preview shows one.",
                 "Merge it for real, and use one of the models there.",
             )
-        flat = MODELS.run(lambda: merge_flat(planned, self.flat, self.cache), urgent=True)
+        flat = MODELS.run(lambda: self._merge_flat(planned), urgent=True)
         tensors = dict(self._rest)
         for slot in self.stack.slots:
             tensors[slot.key] = flat[slot.start : slot.stop].view(slot.shape)
@@ -183,6 +187,12 @@ class LiveSet:
         return LiveMerge(
             self.digest(recipe), flat, MappingProxyType(tensors), MappingProxyType(dtypes)
         )
+
+    def _merge_flat(self, planned: Plan) -> Tensor:
+        # Blocks that fit the cache of one core gain nothing from a second, and wait for it.
+        small = all(planned.scope_at(t.settings) == "element" for t in planned.merged)
+        with one_torch_thread() if small else nullcontext():
+            return merge_flat(planned, self.flat, self.cache)
 
     def scores(self) -> LiveScores:
         """Return how these models are scored; made at the first call, which takes a while."""
@@ -258,8 +268,8 @@ class LiveSet:
         best = known_best(scorer, tuple(self._ids.values()))
 
         def job() -> LiveScore:
-            merged = self.merge(recipe)
-            return preview.compare(merged.digest, merged.tensors, reference, best, cancel)
+            found = merged or self.merge(recipe)
+            return preview.compare(found.digest, found.tensors, reference, best, cancel)
 
         # One job, so that no chunk of a long pass comes between merging and scoring.
         return MODELS.run(job, urgent=True)

@@ -93,18 +93,18 @@ class Preview:
     Args:
         scorer: The model and its tasks.
         size: Examples per task; None measures what fits 70 ms on this machine.
+    Attributes:
+        bare_seconds: What one pass over the subset took, so that a page knows what it may ask for.
     """
 
     def __init__(self, scorer: Scorer, size: int | None = None) -> None:
         self._scorer = scorer
-        self.bare_seconds = 0.0
-        if size is None:
-            smallest = max(SMALLEST[task.metric] for task in scorer.tasks)
-            self._choose(smallest)
-            each = self._time() / smallest
-            size = int(min(LARGEST, max(smallest, BUDGET_SECONDS / each)))
-        self._choose(size)
+        smallest = max(SMALLEST[task.metric] for task in scorer.tasks)
+        self._choose(smallest if size is None else size)
         self.bare_seconds = self._time()
+        if size is None and self.bare_seconds < BUDGET_SECONDS:
+            self._choose(int(min(LARGEST, smallest * BUDGET_SECONDS / self.bare_seconds)))
+            self.bare_seconds = self._time()
 
     @property
     def sizes(self) -> Mapping[str, int]:
