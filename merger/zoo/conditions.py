@@ -41,7 +41,7 @@ def motion_blur(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     padded = np.pad(images.astype(np.float64), ((0, 0), (1, 0), (3, 3)))
     side = images.shape[-1]
     shifted = [padded[:, i : i + side, j : j + side] for i in range(2) for j in range(7)]
-    return _clip(sum(shifted) / len(shifted) * 1.1 + 25)
+    return _clip(np.asarray(sum(shifted)) / len(shifted) * 1.1 + 25)
 
 
 def _window(images: np.ndarray, pick: Callable) -> np.ndarray:

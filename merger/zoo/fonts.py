@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from fontTools.ttLib import TTCollection, TTFont, TTLibError
 from PIL import Image, ImageDraw, ImageFont
 
 from merger.errors import SourceError
@@ -57,14 +59,26 @@ def family_of(stem: str) -> str:
     return name
 
 
+def _reader() -> Any:
+    """Only drawing needs fontTools, so that the app and the tests do without it."""
+    try:
+        return import_module("fontTools.ttLib")
+    except ModuleNotFoundError as error:
+        raise SourceError(
+            "fonttools: must be installed to read fonts, it is not.",
+            "Run `pip install --no-deps -r requirements-zoo.txt`.",
+        ) from error
+
+
 def _codes(path: Path) -> frozenset[int]:
+    reader = _reader()
     try:
         if path.suffix.lower() == ".ttc":
-            font = TTCollection(str(path), lazy=True).fonts[0]
+            font = reader.TTCollection(str(path), lazy=True).fonts[0]
         else:
-            font = TTFont(str(path), lazy=True)
+            font = reader.TTFont(str(path), lazy=True)
         return frozenset(font.getBestCmap() or ())
-    except (TTLibError, OSError, AssertionError, KeyError, ValueError):
+    except (reader.TTLibError, OSError, AssertionError, KeyError, ValueError):
         return frozenset()
 
 
@@ -135,6 +149,17 @@ def distort(plain: Image.Image, side: float, rng: np.random.Generator) -> np.nda
     return np.asarray(moved.resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
+def _drawings(font: Font, chars: list[str]) -> Iterator[tuple[str, tuple[Image.Image, float]]]:
+    """Draw those of the characters that the font can draw, undistorted."""
+    face = open_face(font) if chars else None
+    if face is None:
+        return
+    for char in chars:
+        drawn = draw_plain(face, char)
+        if drawn:
+            yield char, drawn
+
+
 def join_twins(fonts: list[Font], letters: str) -> None:
     """Give one family name to fonts that draw a letter with the very same pixels.
 
@@ -150,13 +175,10 @@ def join_twins(fonts: list[Font], letters: str) -> None:
 
     for font in fonts:
         wanted = [c for c in letters if ord(c) in font.codes]
-        face = open_face(font) if wanted else None
-        for char in wanted if face else ():
-            drawn = draw_plain(face, char)
-            if drawn:
-                first = owner.setdefault((char, drawn[0].tobytes()), font.family)
-                one, two = sorted((root(first), root(font.family)))
-                parent[two] = one
+        for char, (image, _) in _drawings(font, wanted):
+            first = owner.setdefault((char, image.tobytes()), font.family)
+            one, two = sorted((root(first), root(font.family)))
+            parent[two] = one
     for font in fonts:
         font.family = root(font.family)
 
@@ -184,12 +206,11 @@ def render(fonts: list[Font], chars: list[str], per_class: int, seed: int) -> Gl
     ]
     images, labels, family = [], [], []
     for index, font in enumerate(fonts):
-        wanted = [label for label, turns in enumerate(plan) if turns[index]]
-        face = open_face(font) if wanted else None
-        for label in wanted if face else ():
-            drawn = draw_plain(face, chars[label])
+        wanted = {chars[label]: label for label, turns in enumerate(plan) if turns[index]}
+        for char, drawn in _drawings(font, list(wanted)):
+            label = wanted[char]
             rng = np.random.default_rng([seed, index, label])
-            for _ in range(plan[label][index] if drawn else 0):
+            for _ in range(plan[label][index]):
                 image = distort(*drawn, rng)
                 if image.max() >= 40:
                     images.append(image)

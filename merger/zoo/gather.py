@@ -16,6 +16,7 @@ from merger.zoo.data import (
     glyph_task,
     mnist_task,
 )
+from merger.zoo.debian import have_packages
 from merger.zoo.fonts import Font, Glyphs, find_fonts, join_twins
 from merger.zoo.pretrain import PretrainSettings, base_glyphs
 from merger.zoo.provenance import font_sources, photo_sources
@@ -62,6 +63,7 @@ class Library:
 
 def gather(store: Store, seed: int) -> Slice:
     """Collect the images of the whole zoo from the installed packages."""
+    have_packages(PACKAGES.read_text(encoding="utf-8").split())
     library = Library()
     settings = PretrainSettings()
 

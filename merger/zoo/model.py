@@ -31,8 +31,8 @@ def make_model(config: ViTConfig, seed: int) -> ViTModel:
     """Draw fresh weights; the pooler stays as drawn, it is there for `AutoModel` only."""
     torch.manual_seed(seed)
     model = ViTModel(config)
-    for parameter in model.pooler.parameters():
-        parameter.requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("pooler" not in name)
     return model
 
 
