@@ -2,6 +2,7 @@
 
     python benchmarks/live_forward.py                      the bundled experts
     python benchmarks/live_forward.py --models DIR         a folder with base/ and experts
+    python benchmarks/live_forward.py --methods ties       some methods only
 
 Nothing is asserted: the figures are for reading, side by side, from one run on one machine.
 """
@@ -22,7 +23,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from merger.live import LiveSet  # noqa: E402
-from merger.model_thread import MODELS  # noqa: E402
 from merger.recipe import Expert, Recipe  # noqa: E402
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, help="a folder with base/ and expert folders")
     parser.add_argument("--moves", type=int, default=MOVES)
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
     base, experts = _models(args.models)
@@ -63,11 +64,13 @@ def main() -> None:
     found["full_validation_seconds"] = perf_counter() - start
     found["examples"] = sum(len(o) for o in reference.outcomes.values())
     found["subset"] = sum(preview.sizes.values())
-    bare = _times(lambda _: MODELS.run(preview._pass), args.moves)
+    bare = _times(lambda _: preview.bare_pass(), args.moves)
     found["bare_forward_ms"] = _figures(bare)
-    for method, params in METHODS.items():
-        found[method] = _moves(live, replace(first, method=method, params=params), reference, args)
     _print(found)
+    for method in args.methods:
+        recipe = replace(first, method=method, params=METHODS[method])
+        found[method] = _moves(live, recipe, reference, args)
+        _print({method: found[method]})
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 

@@ -123,6 +123,10 @@ class Preview:
 
         return MODELS.run(job, urgent=True)
 
+    def bare_pass(self) -> None:
+        """Answer the subset with the numbers that are loaded, to see what a pass costs."""
+        MODELS.run(self._pass)
+
     def compare(
         self,
         digest: str,
