@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from merger.errors import MergeError
+from merger.errors import RecipeError
 from merger.lazy import Tensor, torch
 
 # Long sums are taken over pieces of this length, whatever the blocks and threads.
@@ -44,11 +44,11 @@ def divisor(coefficients: Sequence[float]) -> float:
     """Return the sum of the coefficients, which must not be 0.
 
     Raises:
-        MergeError: the coefficients add up to 0.
+        RecipeError: the coefficients add up to 0.
     """
     result = sum(coefficients)
     if abs(result) < 1e-8:
-        raise MergeError(
+        raise RecipeError(
             "The coefficients must not add up to 0 when they are normalised, "
             f"got {', '.join(f'{c:g}' for c in coefficients)}.",
             "Change one of them, or switch normalize off.",

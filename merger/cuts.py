@@ -9,6 +9,8 @@ ALL = 1 << 62
 # Magnitudes as float32 bit patterns, without the sign, are monotone integers of 31 bits.
 HIGH_BINS = 1 << 15
 LOW_BINS = 1 << 16
+# From this length on a sample finds the cut faster than a partition of everything.
+SAMPLED = 1 << 16
 Blocks = Callable[[], Iterable[tuple[int, np.ndarray]]]
 
 
@@ -42,30 +44,42 @@ def keep_count(density: float, entries: int) -> int:
     return min(entries, max(1, int(density * entries)))
 
 
-def cut_of(magnitudes: np.ndarray, k: int, ascending: np.ndarray | None = None) -> Cut:
+def cut_of(magnitudes: np.ndarray, k: int) -> Cut:
     """Return the cut that keeps exactly k of these magnitudes.
 
     Args:
         magnitudes: Flat, in canonical order.
         k: How many to keep.
-        ascending: The same magnitudes sorted, when that is known.
     """
-    entries = len(magnitudes)
     if k <= 0:
         return NOTHING
-    if k >= entries:
+    if k >= len(magnitudes):
         return EVERYTHING
-    if ascending is None:
-        threshold = np.partition(magnitudes, entries - k)[entries - k]
-        above = int(np.count_nonzero(magnitudes > threshold))
-        reached = above + int(np.count_nonzero(magnitudes == threshold))
-    else:
-        threshold = ascending[entries - k]
-        above = entries - int(np.searchsorted(ascending, threshold, "right"))
-        reached = entries - int(np.searchsorted(ascending, threshold, "left"))
-    if reached == k:
+    above, near = _narrow(magnitudes, k)
+    threshold = np.partition(near, len(near) - (k - above))[len(near) - (k - above)]
+    above += int(np.count_nonzero(near > threshold))
+    if above + int(np.count_nonzero(near == threshold)) == k:
         return Cut(float(threshold), ALL)
     return Cut(float(threshold), int(np.flatnonzero(magnitudes == threshold)[k - above - 1]))
+
+
+def _narrow(magnitudes: np.ndarray, k: int) -> tuple[int, np.ndarray]:
+    """Return how many magnitudes lie above a bracket around the k-th largest, and those inside.
+
+    A sample says where the bracket is; counting proves it right, or everything is inside.
+    """
+    entries = len(magnitudes)
+    if entries < SAMPLED:
+        return 0, magnitudes
+    # An odd step, so that the sample does not fall on the same column of every row.
+    sample = np.sort(magnitudes[::61])
+    middle = len(sample) - k * len(sample) / entries
+    slack = 3.0 * len(sample) ** 0.5
+    low = sample[max(0, int(middle - slack))]
+    high = sample[min(len(sample) - 1, int(middle + slack))]
+    above = int(np.count_nonzero(magnitudes > high))
+    near = magnitudes[np.flatnonzero((magnitudes >= low) & (magnitudes <= high))]
+    return (above, near) if above < k <= above + len(near) else (0, magnitudes)
 
 
 def survives(magnitudes: np.ndarray, cut: Cut, first: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from merger.cuts import ALL, Cut, cut_of, survives
+from merger.cuts import Cut, cut_of, survives
 from merger.feeds import Serving
 from merger.flat_view import FlatView, Run
 from merger.lazy import Tensor, torch
@@ -13,7 +13,7 @@ from merger.pieces import Piece, cut_up
 from merger.plan import Plan, TensorPlan
 from merger.settings import Stage
 from merger.signature import FeedUse, Of
-from merger.survey import IN_MEMORY, Survey, signature_of
+from merger.survey import Survey, signature_of
 
 
 class FlatSurvey(Survey):
@@ -44,31 +44,44 @@ class FlatSurvey(Survey):
         return whole[:, at : at + len(serving.piece)]
 
     def _run_mask(self, run: Run, stage: Stage, use: FeedUse) -> Tensor:
-        cuts = tuple(tuple(self.cuts(tensor, stage, use)) for tensor in run.tensors)
+        """Return the mask of a run, kept for other settings that lead to the same cuts."""
+        is_global = use.of.scope_at(stage.knobs(run.tensors[0].settings)) == "global"
+        groups = [run.tensors] if is_global else [(tensor,) for tensor in run.tensors]
+        cuts = tuple(tuple(self.cuts(group[0], stage, use)) for group in groups)
         seen = self._seen(stage, use.of, run.tensors[:1])
-        key = ("mask", self._models, run.start, run.stop, seen, cuts)
-        return self.cache.get_or_make(key, lambda: self._make_mask(run, stage, use, cuts))
+        key = ("mask", self._models, run.start, run.stop, seen, is_global, cuts)
+        return self.cache.get_or_make(key, lambda: self._make_mask(run, groups, cuts, stage, use))
 
     def _make_mask(
-        self, run: Run, stage: Stage, use: FeedUse, cuts: Sequence[Sequence[Cut]]
+        self,
+        run: Run,
+        groups: Sequence[Sequence[TensorPlan]],
+        cuts: Sequence[Sequence[Cut]],
+        stage: Stage,
+        use: FeedUse,
     ) -> Tensor:
         mask = np.empty((self.plan.n, run.stop - run.start), np.float32)
         at = 0
-        for tensor, by_expert in zip(run.tensors, cuts, strict=True):
-            for piece in cut_up(tensor, self.plan.scope_at(tensor.settings)):
+        for group, by_expert in zip(groups, cuts, strict=True):
+            for piece, magnitudes in self._ranked(group, stage, use.of):
                 first = self._index(piece, stage, use.of)
-                magnitudes = self._ranked(piece, stage, use.of)
                 for i, (row, cut) in enumerate(zip(magnitudes, by_expert, strict=True)):
                     mask[i, at : at + len(piece)] = survives(row, cut, first)
                 at += len(piece)
         return torch.from_numpy(mask)
 
-    def _ranked(self, piece: Piece, stage: Stage, of: Of) -> np.ndarray:
-        """Return |values| that a cut ranks, (n, length)."""
-        known = self._known.get(("magnitudes", stage.label, stage.index, of, piece.first.key))
-        if known is None:
-            return self._magnitudes(self.serve(piece), stage, of)
-        return known[:, piece.start : piece.stop]
+    def _ranked(
+        self, group: Sequence[TensorPlan], stage: Stage, of: Of
+    ) -> Iterable[tuple[Piece, np.ndarray]]:
+        """Yield neighbouring tensors with the magnitudes that a cut ranks, (n, length)."""
+        whole = self._whole(stage, of)
+        if whole is not None:
+            start, size = group[0].offset, sum(t.numel for t in group)
+            yield Piece(tuple(group), 0, size), whole[:, start : start + size]
+            return
+        for tensor in group:
+            for piece in cut_up(tensor, self.plan.scope_at(tensor.settings)):
+                yield piece, self._magnitudes(self.serve(piece), stage, of)
 
     def _select(
         self,
@@ -79,21 +92,13 @@ class FlatSurvey(Survey):
         entries: int,
     ) -> list[dict[int, Cut]]:
         seen = self._seen(stage, of, tensors)
-        keys = tuple(t.key for t in tensors)
-        if seen:
-            name = ("cuts", self.plan.names, keys, seen, tuple(frozenset(w) for w in wanted))
-            return self.cache.get_or_make(
-                name, lambda: self._select_changed(tensors, stage, of, wanted, entries)
-            )
-        found = []
-        for i, (expert, counts) in enumerate(zip(self.plan.names, wanted, strict=True)):
-            ranks = self.cache.get_or_make(
-                ("ranks", expert, keys), lambda row=i: np.sort(self._whole(tensors, row))
-            )
-            found.append({k: self._cut(tensors, i, k, ranks) for k in counts})
-        return found
+        counts = tuple(tuple(sorted(w)) for w in wanted)
+        key = ("cuts", self._models, tensors[0].offset, entries, seen, counts)
+        return self.cache.get_or_make(
+            key, lambda: self._select_now(tensors, stage, of, wanted, entries)
+        )
 
-    def _select_changed(
+    def _select_now(
         self,
         tensors: Sequence[TensorPlan],
         stage: Stage,
@@ -101,36 +106,47 @@ class FlatSurvey(Survey):
         wanted: Sequence[Iterable[int]],
         entries: int,
     ) -> list[dict[int, Cut]]:
-        """Return cuts of values that settings change; those are kept for the mask that follows."""
-        if entries * self.plan.n > IN_MEMORY:
+        whole = self._whole(stage, of)
+        if whole is None:
             return super()._select(tensors, stage, of, wanted, entries)
-        whole = np.empty((self.plan.n, entries), np.float32)
-        at = 0
-        for run in self._view.runs_over(tensors):
-            for piece, _ in run.pieces(self.plan):
-                values = self._magnitudes(self.serve(piece), stage, of)
-                whole[:, at : at + len(piece)] = values
-                at += len(piece)
-        at = 0
-        for tensor in tensors:
-            name = ("magnitudes", stage.label, stage.index, of, tensor.key)
-            self._known[name] = whole[:, at : at + tensor.numel]
-            at += tensor.numel
+        start = tensors[0].offset
+        rows = whole[:, start : start + entries]
         return [
-            {k: cut_of(row, k) for k in counts} for row, counts in zip(whole, wanted, strict=True)
+            {k: cut_of(row, k) for k in counts} for row, counts in zip(rows, wanted, strict=True)
         ]
 
-    def _cut(self, tensors: Sequence[TensorPlan], row: int, k: int, ranks: np.ndarray) -> Cut:
-        """Return one expert's cut; magnitudes are read only where ties must be told apart."""
-        inside = 0 < k < len(ranks)
-        if inside and ranks[len(ranks) - k] != ranks[len(ranks) - k - 1]:
-            return Cut(float(ranks[len(ranks) - k]), ALL)
-        return cut_of(self._whole(tensors, row) if inside else ranks, k, ranks)
+    def _whole(self, stage: Stage, of: Of) -> np.ndarray | None:
+        """Return the magnitudes that a cut ranks, of all merged entries, if memory holds them."""
+        if 4 * self.plan.n * self.plan.numel > self.cache.budget // 2:
+            return None
+        seen = self._seen(stage, of, self.plan.merged)
+        name = ("magnitudes", stage.label, stage.index, of)
+        key = ("magnitudes", self._models)
+        if seen:
+            return self._keep(name, lambda: self._read_whole(stage, of))
+        return self.cache.get_or_make(key, lambda: self._read_whole(stage, of))
 
-    def _whole(self, tensors: Sequence[TensorPlan], row: int) -> np.ndarray:
-        """Return the magnitudes of one expert over some tensors."""
-        parts = [self._view.deltas_of(row, Piece((t,), 0, t.numel)) for t in tensors if t.numel]
-        return np.abs(np.concatenate([p.numpy() for p in parts])) if parts else np.empty(0)
+    def _read_whole(self, stage: Stage, of: Of) -> np.ndarray:
+        whole = np.empty((self.plan.n, self.plan.numel), np.float32)
+        at = 0
+        for run in self._view.runs:
+            if run.action != "merge":
+                continue
+            for piece, _ in run.pieces(self.plan):
+                whole[:, at : at + len(piece)] = self._magnitudes(self.serve(piece), stage, of)
+                at += len(piece)
+        return whole
+
+    def majority(self, serving: Serving, stage: Stage, use: FeedUse) -> Any:
+        """Return the sign that most entries elect: one, or one per entry where tensors differ."""
+        piece = serving.piece
+        is_global = use.of.scope_at(stage.knobs(piece.settings)) == "global"
+        if is_global or len(piece.tensors) == 1:
+            return super().majority(serving, stage, use)
+        signs = [self.majority_of(t, stage, use.of) for t in piece.tensors]
+        counts = torch.tensor([t.numel for t in piece.tensors])
+        each = torch.tensor(signs).repeat_interleave(counts)
+        return each[piece.start : piece.stop]
 
     def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return inner products over the tensor, (n, n) float64."""
@@ -147,13 +163,16 @@ class FlatSurvey(Survey):
 
     def _seen(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> Any:
         """Return what the values that a statistic is about depend on, besides the models."""
-        seen = []
+        seen: dict[int, Any] = {}
         for tensor in tensors:
             settings = tensor.settings
-            before = tuple(tuple(sorted(verb.items())) for verb in settings.before)
-            params = () if of.on is None else signature_of(of.on).params
-            knobs = tuple((p.name, stage.knobs(settings)[p.name]) for p in params)
-            if of.on is not None or before:
-                seen.append((of, knobs, before, self.plan.seed))
-        # The same for all tensors nearly always, and then said once.
-        return tuple(seen[:1] if len(set(seen)) == 1 else seen)
+            if id(settings) not in seen:
+                before = tuple(tuple(sorted(verb.items())) for verb in settings.before)
+                params = () if of.on is None else signature_of(of.on).params
+                knobs = tuple((p.name, stage.knobs(settings)[p.name]) for p in params)
+                seen[id(settings)] = (of, knobs, before, self.plan.seed)
+        if of.on is None and not any(tensor.settings.before for tensor in tensors):
+            return ()
+        if len(set(seen.values())) == 1:
+            return next(iter(seen.values()))
+        return tuple(seen[id(tensor.settings)] for tensor in tensors)

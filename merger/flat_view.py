@@ -13,8 +13,6 @@ from merger.lazy import Tensor, torch
 from merger.pieces import Piece
 from merger.plan import BASE, Plan, TensorPlan
 from merger.randomness import key_of, uniforms
-from merger.settings import Stage
-from merger.signature import Of
 from merger.survey import SurveyCache
 
 # Small enough that a stack of eight experts stays in the cache of one core.
@@ -161,13 +159,6 @@ class FlatView:
         """The run of each tensor."""
         return {tensor.key: run for run in self.runs for tensor in run.tensors}
 
-    def runs_over(self, tensors: Sequence[TensorPlan]) -> Sequence[Run]:
-        """Return runs that hold exactly these tensors: all that are merged, or one."""
-        if len(tensors) == len(self.plan.merged):
-            return [run for run in self.runs if run.action == "merge"]
-        starts = [self.at[tensor.key] for tensor in tensors]
-        return [Run((t,), a, a + t.numel) for t, a in zip(tensors, starts, strict=True)]
-
     def place(self, piece: Piece) -> slice:
         """Return where a piece lies."""
         start = self.at[piece.first.key] + piece.start
@@ -198,10 +189,6 @@ class FlatView:
         if self._all:
             return self.flat.tau[:, place]
         return torch.stack([self.flat.tau[row, place] for row in self.rows])
-
-    def deltas_of(self, expert: int, piece: Piece) -> Tensor:
-        """Return one expert's task vector, (length,)."""
-        return self.flat.tau[self.rows[expert], self.place(piece)]
 
     def uniform(self, piece: Piece, salt: str) -> Tensor:
         """Return random numbers in [0, 1), (n, length)."""
@@ -241,13 +228,5 @@ def _stands_alone(plan: Plan) -> bool:
     """Return whether the method needs each tensor by itself."""
     if any(plan.scope_at(t.settings) != "element" for t in plan.merged):
         return True
-    return any(
-        use.feed.name in ("gram", "weight_gram", "l1", "depth", "majority")
-        and not (use.feed.name == "majority" and _is_global(plan, stage, use.of))
-        for stage in plan.stages
-        for use in stage.method.feeds
-    )
-
-
-def _is_global(plan: Plan, stage: Stage, of: Of) -> bool:
-    return all(of.scope_at(stage.knobs(t.settings)) == "global" for t in plan.merged)
+    feeds = {use.feed.name for stage in plan.stages for use in stage.method.feeds}
+    return bool(feeds & {"gram", "weight_gram", "l1", "depth"})

@@ -5,6 +5,7 @@ from typing import Any
 
 from merger.checkpoint import MemoryCheckpoint
 from merger.compute import prepare
+from merger.errors import RecipeError
 from merger.lazy import Tensor, torch
 from merger.plan import plan
 from merger.recipe import Expert, Recipe, Rule, Step
@@ -45,6 +46,11 @@ def merge_tensors(
         {'w': tensor([0.5000, 0.5000])}
     """
     labels = list(names) if names is not None else [f"expert_{i + 1}" for i in range(len(experts))]
+    if len(labels) != len(experts) or len(set(labels)) != len(labels):
+        raise RecipeError(
+            f"names must be {len(experts)} different words, got {', '.join(labels)}.",
+            "Give every expert a name of its own.",
+        )
     recipe = Recipe(
         method=method,
         experts=tuple(Expert(f"memory:{name}", name) for name in labels),

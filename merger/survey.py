@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from threading import Event, RLock
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from merger.signature import FeedUse, Of, Signature, read_signature
 
 # Up to so many magnitudes are held in memory at once; above it, they are streamed.
 IN_MEMORY = 1 << 24
-CACHE_BYTES = 512 << 20
+CACHE_BYTES = 256 << 20
 
 
 class SurveyCache(Lru[Any]):
@@ -68,8 +68,8 @@ class Survey:
         self._report = report
         self._cancel = cancel
         self._device = device
-        self._lock = RLock()
-        self._known: dict[Hashable, Any] = {}
+        # Without a budget: what this merge has found must not be lost while it runs.
+        self._known: Lru[Any] = Lru(1 << 62)
 
     def take(self, stages: Sequence[Stage] | None = None) -> None:
         """Take the statistics over the whole model that the settings ask for."""
@@ -103,11 +103,14 @@ class Survey:
 
     def majority(self, serving: Serving, stage: Stage, use: FeedUse) -> float:
         """Return the sign that most entries elect over the tensor or the model: -1, 0 or 1."""
-        tensor = serving.piece.first
-        is_global = use.of.scope_at(stage.knobs(tensor.settings)) == "global"
-        tensors = self._of_scope(stage, use.of) if is_global else (tensor,)
-        name = ("majority", _place(stage), use.of, "" if is_global else tensor.key)
-        return self._keep(name, lambda: self._majority(stage, use.of, tensors))
+        return self.majority_of(serving.piece.first, stage, use.of)
+
+    def majority_of(self, tensor: TensorPlan, stage: Stage, of: Of) -> float:
+        """Return the sign that most entries elect, over this tensor or the model."""
+        is_global = of.scope_at(stage.knobs(tensor.settings)) == "global"
+        tensors = self._of_scope(stage, of) if is_global else (tensor,)
+        name = ("majority", _place(stage), of, "" if is_global else tensor.key)
+        return self._keep(name, lambda: self._majority(stage, of, tensors))
 
     def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return inner products over the tensor, (n, n) float64."""
@@ -128,10 +131,7 @@ class Survey:
         return self._l1_of(stage, use.of, (tensor,), tensor.key)
 
     def _keep(self, name: Hashable, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            if name not in self._known:
-                self._known[name] = make()
-            return self._known[name]
+        return self._known.get_or_make(name, make)
 
     def _variants(self) -> list[Settings]:
         """Return the distinct settings of the merged tensors."""

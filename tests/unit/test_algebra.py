@@ -16,7 +16,7 @@ from merger.algebra import (
     votes,
     weighted_total,
 )
-from merger.errors import MergeError
+from merger.errors import RecipeError
 
 TAU = torch.tensor([[1.0, -2.0, 3.0, 0.0], [2.0, 1.0, -3.0, 0.0], [-4.0, 0.0, 0.0, 0.0]])
 
@@ -42,7 +42,7 @@ def test_a_sum_does_not_write_into_what_it_adds():
 
 def test_coefficients_that_add_up_to_nothing_cannot_be_normalised():
     assert divisor([1.0, 2.0]) == 3.0
-    with pytest.raises(MergeError, match="must not add up to 0 .* got 1, -1"):
+    with pytest.raises(RecipeError, match="must not add up to 0 .* got 1, -1"):
         divisor([1.0, -1.0])
 
 

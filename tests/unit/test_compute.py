@@ -8,7 +8,7 @@ import torch
 
 from merger.checkpoint import MemoryCheckpoint
 from merger.compute import Block, prepare
-from merger.errors import Cancelled, FeedError
+from merger.errors import Cancelled, FeedError, RecipeError
 from merger.flat import FlatInputs, merge_flat
 from merger.memory import merge_tensors
 from merger.plan import plan
@@ -176,6 +176,25 @@ def test_merged_tensors_do_not_share_memory_with_the_inputs():
     before = base["embed.weight"].clone()
     found["embed.weight"].add_(1)
     assert torch.equal(base["embed.weight"], before)
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["a"]])
+def test_experts_need_a_name_each(names):
+    base, experts = models(2)
+    with pytest.raises(RecipeError, match="names must be 2 different words"):
+        merge_tensors("average", experts, base, names=names)
+
+
+def test_no_experts_at_all_is_an_error():
+    with pytest.raises(RecipeError, match="Average needs at least 1 expert, got 0"):
+        merge_tensors("average", [])
+
+
+def test_sixty_four_experts_are_merged():
+    base, experts = models(64)
+    for name in ("average", "ties", "dare_ties", "model_stock"):
+        found = merge_tensors(name, experts, base)
+        assert all(torch.isfinite(v).all() for v in found.values())
 
 
 def test_a_float64_reference_agrees():

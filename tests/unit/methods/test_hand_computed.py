@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from merger.errors import MergeError, RecipeError
+from merger.errors import RecipeError
 from merger.memory import merge_tensors
 
 TAU = (
@@ -254,7 +254,7 @@ def test_average_and_linear():
 
 
 def test_linear_refuses_coefficients_that_cancel():
-    with pytest.raises(MergeError, match="must not add up to 0"):
+    with pytest.raises(RecipeError, match="must not add up to 0"):
         merged("linear", 2, weights=(1, -1))
 
 
