@@ -83,6 +83,8 @@ class Survey:
                     use.of.when is None or use.of.when(k) for k in reach
                 ):
                     self._l1_of(stage, use.of, self.plan.merged, "")
+        # What is taken later happens between blocks, whose own progress counts then.
+        self._report = None
 
     def mask(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return 1 where entries of the piece survive a cut and 0 elsewhere, (n, length)."""
