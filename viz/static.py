@@ -1,6 +1,6 @@
 """Which files the browser may fetch, and at which addresses.
 
-The page's scripts, its stylesheet and the plotly.js of the installed plotly wheel, each by name.
+The page's scripts, its stylesheets and the plotly.js of the installed plotly wheel, each by name.
 Gradio's own file route would show paths of this machine in the page and opens whole folders.
 """
 
@@ -17,6 +17,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+STYLES = ("style.css", "cards.css", "controls.css")
 SCRIPTS = ("viz.js", "controls.js")
 PREFIX = "ms"
 _KINDS = {
@@ -57,14 +58,17 @@ def address(name: str, known: Mapping[str, Path], prefix: str = PREFIX) -> str:
 
 
 def head_html(prefix: str = PREFIX, scripts: Sequence[str] = SCRIPTS) -> str:
-    """Return what the page's head needs: stylesheet, scripts, and where plotly.js lies."""
+    """Return what the page's head needs: stylesheets, scripts, and where plotly.js lies."""
     known = served_files()
     settings = json.dumps({"plotly": address("plotly.min.js", known, prefix)})
     parts = [
-        f'<link rel="stylesheet" href="{html.escape(address("style.css", known, prefix))}">',
-        f"<script>window.MERGESCOPE = Object.assign(window.MERGESCOPE || {{}}, {settings});"
-        "</script>",
+        f'<link rel="stylesheet" href="{html.escape(address(name, known, prefix))}">'
+        for name in STYLES
     ]
+    parts.append(
+        f"<script>window.MERGESCOPE = Object.assign(window.MERGESCOPE || {{}}, {settings});"
+        "</script>"
+    )
     parts += [
         f'<script type="module" src="{html.escape(address(name, known, prefix))}"></script>'
         for name in scripts
