@@ -22,7 +22,7 @@ $(VENV)/.dev: requirements.txt requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.zoo: $(VENV)/.dev requirements-zoo.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-zoo.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-zoo.txt
 	@touch $@
 
 setup: $(VENV)/.dev ## Make the virtual environment for development

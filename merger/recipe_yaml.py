@@ -58,7 +58,7 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise RecipeError(
-                f"{path.name} is {path.stat().st_size:,} bytes; a recipe has {MAX_BYTES:,} at most.",
+                f"{path.name} has {path.stat().st_size:,} bytes, a recipe {MAX_BYTES:,} at most.",
                 "Give the recipe file, not a model.",
             )
         return path.read_text(encoding="utf-8")

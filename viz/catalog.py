@@ -186,4 +186,7 @@ def first_recipe(family: Family) -> Recipe:
     experts = tuple(Expert(c.source, c.name) for c in picked)
     if family.base is None:
         return Recipe("average", experts)
-    return Recipe("task_arithmetic", experts, base=family.base)
+    # 1/n makes it their average, with coefficients that can be dragged.
+    return Recipe(
+        "task_arithmetic", experts, base=family.base, params={"scale": round(1 / len(experts), 2)}
+    )

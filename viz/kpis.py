@@ -51,7 +51,10 @@ def _worst(scene: Scene) -> dict[str, Any]:
         if not same:
             delta["words"] += f" (was {scores.tasks[pinned.worst].title})"
     kind = _kind(scores) | {"n": int(scores.n[i])}
-    return tile | kind | {"value": f"{scores.tasks[i].title} {percent(value)}", "delta": delta}
+    words = {"value": percent(value), "note": scores.tasks[i].title, "delta": delta}
+    if delta:
+        delta["words"] = f"{scores.tasks[i].title}: {delta['words']}"
+    return tile | kind | words
 
 
 def _cancelled(scene: Scene) -> dict[str, Any]:

@@ -48,6 +48,8 @@ export function visiblePanels() {
 
 /** Calls a server function; an answer always comes, if only an error card. */
 export async function ask(name, payload) {
+  const slow = name !== "job";
+  if (slow) window.Mergescope.busy(true);
   try {
     return await server[`ms_${name}`](JSON.stringify(payload));
   } catch (error) {
@@ -55,6 +57,8 @@ export async function ask(name, payload) {
       kind: "error", what: "The server did not answer.", why: String(error?.message ?? error),
       todo: "Check that the app still runs, then move a control again.",
     } };
+  } finally {
+    if (slow) window.Mergescope.busy(false);
   }
 }
 
@@ -64,7 +68,10 @@ function request() {
     visible: visiblePanels(), visitor: visitor() };
 }
 
-export function notice(card) {
+let answered = false; // whether the card on screen came from the last request, and goes with it
+
+export function notice(card, { stays = true } = {}) {
+  answered = Boolean(card) && !stays;
   window.Mergescope.update({ seq: ++noticeSeq, notices: card ? [card] : [] });
 }
 // Notices have their own order in viz.js; numbers above every request keep them from being dropped.
@@ -73,7 +80,7 @@ let noticeSeq = 1e9;
 function accept(answer, settled) {
   if (!answer || answer.seq < seq) return false;
   if (answer.error) {
-    notice(answer.error);
+    notice(answer.error, { stays: false });
     tell("error", answer.error);
     return false;
   }
@@ -84,7 +91,7 @@ function accept(answer, settled) {
   }
   Object.assign(state, { text: answer.text, digest: answer.digest, line: answer.line, notes: answer.notes ?? [] });
   if (answer.reference) state.reference = answer.reference;
-  notice(null);
+  if (answered) notice(null);
   window.Mergescope.update({ seq: answer.seq, panels: answer.panels, kpis: answer.kpis });
   if (settled) state.settledSeq = answer.seq;
   tell("answer", { settled });
@@ -133,6 +140,7 @@ function writeHash() {
 
 /** Changes the draft and asks for what it does. */
 export function edit(change) {
+  notice(null);
   change(state.draft);
   tell("draft");
   return send();

@@ -14,7 +14,7 @@ export function sliderRow({ id, kind = "knob", label, symbol, help, low, high, s
   const range = h("input", { type: "range", class: c("track"), min: low, max: high, step, "aria-label": label,
     id: `${id}-track`, oninput: (e) => set(Number(e.target.value)) });
   const number = h("input", { type: "number", class: c("number"), step: "any", "aria-label": `${label}, value`,
-    id: `${id}-number`, onchange: (e) => {
+    id: `${id}-number`, onkeydown: (e) => { if (e.key === "Enter") e.target.blur(); }, onchange: (e) => {
       if (e.target.value !== "" && Number.isFinite(Number(e.target.value))) set(Number(e.target.value));
       else row.show();
     } });

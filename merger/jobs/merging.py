@@ -19,16 +19,19 @@ def merge_in_background(
 
     Args:
         payload: `recipe` in its JSON form, `folder` of the job, and, when wished, `name` of
-            the model folder, `base_dir` that relative sources start from, `device`, `threads`
-            and `memory`.
+            the model folder, `base_dir` that relative sources start from, `roots`, the only
+            folders whose models a visitor may name, `device`, `threads` and `memory`.
     """
     recipe = Recipe.from_json(payload["recipe"])
     out = Path(payload["folder"]) / safe_name(str(payload.get("name") or recipe.method))
     options = {key: payload[key] for key in ("device", "threads", "memory") if key in payload}
     start = payload.get("base_dir")
     base_dir = None if start is None else Path(start)
-    path = merge(recipe, out, report=report, cancel=cancel, base_dir=base_dir, **options)
-    return outcome_of(path, recipe, base_dir)
+    roots = [Path(root) for root in payload["roots"]] if "roots" in payload else None
+    path = merge(
+        recipe, out, report=report, cancel=cancel, base_dir=base_dir, roots=roots, **options
+    )
+    return outcome_of(path, recipe, base_dir, roots)
 
 
 def warm_up() -> None:

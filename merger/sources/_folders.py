@@ -8,6 +8,7 @@ from merger.errors import SourceError
 from merger.front_matter import read_front_matter
 from merger.layout import model_config, read_json
 
+
 class ModelFolder(NamedTuple):
     """One model of a models folder.
 

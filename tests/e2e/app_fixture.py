@@ -42,7 +42,7 @@ class App:
 @contextmanager
 def running_app(workspace: Path, *arguments: str) -> Iterator[App]:
     """Run `python app.py` until the block ends."""
-    port = _free_port()
+    port = free_port()
     env = {
         **os.environ,
         "GRADIO_ANALYTICS_ENABLED": "False",
@@ -72,7 +72,7 @@ def running_app(workspace: Path, *arguments: str) -> Iterator[App]:
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -121,7 +121,8 @@ class Desk:
     def drawn(self, panel: str) -> Any:
         """Wait until a chart shows the newest answer, and return its traces by name."""
         self.page.wait_for_function(
-            f"""() => {{ const chart = document.querySelector('[data-panel={panel}] .ms-panel__chart');
+            f"""() => {{
+                const chart = document.querySelector('[data-panel={panel}] .ms-panel__chart');
                 return chart && chart.data && chart.clientHeight > 40; }}""",
             timeout=WAIT,
         )

@@ -1,11 +1,15 @@
 """The real merge as a background job, and the model folder it leaves."""
 
 import contextlib
+import threading
 import zipfile
+from pathlib import Path
 
 import pytest
 
+from merger.errors import SourceError
 from merger.jobs import JobRunner, JobState
+from merger.jobs.merging import merge_in_background
 from merger.recipe import Recipe
 from merger.workspace import Workspace
 from tests.builders import build_llama_family
@@ -75,3 +79,13 @@ def test_the_worker_that_merges_loads_no_web_interface(tmp_path):
         runner.warm_up()
         end = runner.wait(runner.submit("modules", {}, owner="ann", title="t").id, 60)
     assert end.result == {"loaded": ["torch"]}
+
+
+def test_a_visitors_merge_finds_models_by_name_under_their_roots_only(family, tmp_path):
+    recipe = {"method": "average", "base": "file:base", "experts": ["file:alpha", "file:beta"]}
+    order = {"recipe": recipe, "folder": str(tmp_path / "job"), "roots": [str(family)]}
+    result = merge_in_background(order, lambda progress: None, threading.Event())
+    assert Path(result["path"]).is_dir() and len(result["digest"]) == 64
+    outside = order | {"roots": [str(tmp_path / "elsewhere")], "folder": str(tmp_path / "two")}
+    with pytest.raises(SourceError):
+        merge_in_background(outside, lambda progress: None, threading.Event())
