@@ -229,6 +229,11 @@ class LiveSet:
             cancel=cancel,
         )
 
+    def known(self, digest: str, split: str = SPLIT) -> FullScore | None:
+        """Return the answers of a merge that was scored before, without a pass."""
+        scorer = self.scores().scorer
+        return None if scorer is None else scorer.known(digest, split)
+
     def full_of(
         self,
         name: str | None,

@@ -94,15 +94,20 @@ class Desk:
             kept = self._measures.setdefault(made.live, Lru(SUBSETS))
         return kept.get_or_make(names, lambda: Measures(_part(made.live.stack, names)))
 
-    def preview(self, made: Merge, reference: Merge | None, is_pin: bool) -> Scores | None:
-        """Estimate scores from the last full ones, or from the base's; None without a task."""
+    def preview(self, made: Merge, full: FullScore | None, is_pin: bool) -> Scores | None:
+        """Estimate scores from full answers, the base's when None; None without a task.
+
+        Args:
+            made: The merge.
+            full: Full answers of another merge.
+            is_pin: Whether that is the pinned one.
+        """
         live = made.live
         if not live.tasks:
             return None
-        known = None if reference is None else self.known(reference)
-        full = known or live.full_of(None)
-        estimate = live.preview(made.recipe, full, merged=made.merged)
-        return from_preview(estimate, live.tasks, full, is_pin and known is not None)
+        known = full or live.full_of(None)
+        estimate = live.preview(made.recipe, known, merged=made.merged)
+        return from_preview(estimate, live.tasks, known, is_pin and full is not None)
 
     def full(
         self, made: Merge, pin: FullScore | None, cancel: Event | None = None
@@ -124,8 +129,7 @@ class Desk:
 
     def known(self, made: Merge) -> FullScore | None:
         """Return full answers that are remembered, without a pass."""
-        scorer = made.live.scores().scorer
-        return None if scorer is None else scorer.known(made.merged.digest, "validation")
+        return made.live.known(made.merged.digest)
 
     def pin(self, made: Merge, *, score: bool, cancel: Event | None = None) -> Pin:
         """Return what is shown of a pinned merge.

@@ -13,6 +13,7 @@ from merger.errors import JobError, MergeError, RecipeError
 from merger.jobs import JobRunner
 from merger.library import Library
 from merger.recipe import Recipe
+from merger.scorer import FullScore
 from merger.spec import METHODS
 from merger.workspace import Workspace
 from viz.answers import answers, async_answers, error_card
@@ -92,8 +93,11 @@ class Studio:
         self._stop_settling(request)
         recipe, family, made = self._made(request)
         pin = self._pinned(request, family)
-        reference = pin or self._reference(request, family)
-        scores = self.desk.preview(made, reference, pin is not None)
+        full = self.desk.known(pin) if pin else None
+        is_pin = full is not None
+        if full is None:
+            full = self._reference(request, made)
+        scores = self.desk.preview(made, full, is_pin)
         shown = self.desk.pin(pin, score=False) if pin else None
         return self._answer(
             request, recipe, self.desk.scene(made, family, scores, shown, _view(request))
@@ -112,7 +116,7 @@ class Studio:
         if scores is not None:
             remember(self.library, made, scores, _visitor(request))
         scene = self.desk.scene(made, family, scores, shown, _view(request))
-        return self._answer(request, recipe, scene) | {"reference": recipe.to_yaml()}
+        return self._answer(request, recipe, scene) | {"reference": made.merged.digest}
 
     @answers
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -162,14 +166,14 @@ class Studio:
         family = self.catalog.family(draft["family"])
         return recipe, family, self.desk.merge(recipe, family)
 
+    def _reference(self, request: Mapping[str, Any], made: Merge) -> FullScore | None:
+        """Return the answers of the last full score, by its digest; they need no merge."""
+        digest = request.get("reference")
+        return made.live.known(digest) if isinstance(digest, str) else None
+
     def _pinned(self, request: Mapping[str, Any], family: Family) -> Merge | None:
-        return self._other(request.get("pin"), family)
-
-    def _reference(self, request: Mapping[str, Any], family: Family) -> Merge | None:
-        return self._other(request.get("reference"), family)
-
-    def _other(self, text: Any, family: Family) -> Merge | None:
-        """Return another merge of the same family; one that no longer works is left out."""
+        """Return the pinned merge; one of another family, or that no longer works, is left out."""
+        text = request.get("pin")
         if not isinstance(text, str):
             return None
         try:
