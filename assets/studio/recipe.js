@@ -51,7 +51,7 @@ async function check() {
   const answer = await ask("lint", { text });
   if (mine !== asked) return;
   if (answer.error) {
-    say("error", [answer.error.what, answer.error.todo].filter(Boolean).join(" "));
+    say("error", [answer.error.why, answer.error.todo].filter(Boolean).join(" "));
     return;
   }
   say("good", answer.words);

@@ -13,9 +13,12 @@ from tests.e2e.browser import launch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "/e2e/" in item.path.as_posix():
-            item.add_marker(pytest.mark.e2e)
+    """Mark browser tests, and run them last: Playwright keeps an event loop in this thread."""
+    stories = [item for item in items if "/e2e/" in item.path.as_posix()]
+    for item in stories:
+        item.add_marker(pytest.mark.e2e)
+    told = set(stories)
+    items[:] = [item for item in items if item not in told] + stories
 
 
 @pytest.fixture(scope="session")
