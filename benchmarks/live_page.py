@@ -29,7 +29,7 @@ from tests.e2e.app_fixture import WAIT, App, free_port, running_app
 from tests.e2e.browser import launch
 
 HERE = Path(__file__).parent
-MOVES = 25
+MOVES = 20
 METHODS = ("task_arithmetic", "linear", "ties", "dare_linear", "dare_ties")
 
 MOVE = """(value) => new Promise((done) => {

@@ -102,7 +102,7 @@ def _norm(scene: Scene) -> dict[str, Any]:
     delta = None
     if scene.pin and scene.pin.norms is not None:
         change = share - scene.pin.norms.merged_share
-        delta = _delta(change, f"{change:+.2f} against the pin", good=None)
+        delta = _delta(change, f"{change:+.2f} against the pin".replace("-", "−"), good=None)
     n = scene.measures.stack.parameters
     return tile | {
         "value": f"{plain_number(share)}×",
@@ -125,7 +125,9 @@ def _points(change: float, sees: bool, upside_down: bool = False) -> dict[str, A
     if not sees:
         return {"direction": "same", "words": "no difference seen against the pin"}
     shown = -change if upside_down else change
-    return _delta(shown, f"{100 * shown:+.1f} points against the pin", good=change > 0)
+    return _delta(
+        shown, f"{100 * shown:+.1f} points against the pin".replace("-", "−"), good=change > 0
+    )
 
 
 def _delta(change: float, words: str, good: bool | None) -> dict[str, Any]:

@@ -83,8 +83,8 @@ function dressed(change) {
 }
 
 /**
- * One trace of each type that does not move: Plotly empties the layer of a type that is left out
- * of an animation, but leaves the other traces of a type that takes part in it alone.
+ * Every bar trace and one trace of each other type that does not move: Plotly empties the layer
+ * of a type that is left out of an animation, and drops bars whose own trace is.
  */
 function companions(data, moved) {
   const seen = new Set(moved.map((index) => data[index].type ?? "scatter"));
@@ -92,6 +92,8 @@ function companions(data, moved) {
   const order = data.map((_, index) => index).sort((a, b) => size(a) - size(b));
   return order.filter((index) => {
     const type = data[index].type ?? "scatter";
+    // A bar trace that is left out loses its bars: the pinned ones vanished under a drag.
+    if (type === "bar") return !moved.includes(index);
     if (seen.has(type)) return false;
     seen.add(type);
     return true;

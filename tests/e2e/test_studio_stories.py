@@ -70,6 +70,11 @@ def test_solo_pin_and_undo(zoo: Desk) -> None:
     words = zoo.page.locator(".ms-kpi__words").all_inner_texts()
     assert any("pin" in text for text in words)
     assert [x for x in zoo.drawn("tasks")["pinned"]["x"] if x is not None]
+    ghosts = zoo.page.evaluate(
+        """() => [...document.querySelectorAll('[data-panel=tasks] .barlayer path')]
+            .filter((path) => path.style.fillOpacity === '0.18').length"""
+    )
+    assert ghosts == 6
     zoo.page.keyboard.press("p")
     zoo.settled()
     zoo.page.keyboard.press("z")

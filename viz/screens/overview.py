@@ -25,8 +25,10 @@ def _cosine(scene: Scene) -> CosineInfo:
     return scene.measured.cosine(scene.weights)
 
 
-def _task_frame(scene: Scene, info: Any) -> list[str]:
-    return [*info[0].tasks, *info[0].owners]
+def _task_frame(scene: Scene, info: Any) -> list[Any]:
+    # Bars that enter while others slide would stay unstyled: a pin comes with a new figure.
+    pinned = scene.pin is not None and scene.pin.scores is not None
+    return [*info[0].tasks, *info[0].owners, pinned]
 
 
 SCREEN = Screen(
