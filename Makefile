@@ -55,13 +55,13 @@ golden: $(VENV)/.dev ## Show what changed in the golden files, then write them
 
 bench: $(VENV)/.dev ## Measure the live page against its floors; results in benchmarks/
 	@$(BIN)/python tests/browser.py
-	$(BIN)/python benchmarks/live_page.py
+	$(BIN)/python -m benchmarks.live_page
 
 zoo: $(VENV)/.zoo ## Rebuild the bundled experts from public packages
 	$(BIN)/python -m merger zoo build
 
 headroom: $(VENV)/.dev ## Show over three seeds how far the sliders can move the bundled tasks
-	$(BIN)/python benchmarks/headroom.py
+	$(BIN)/python -m benchmarks.headroom
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) .pytest_cache .ruff_cache

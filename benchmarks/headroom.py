@@ -1,7 +1,7 @@
 """Show how far the sliders can move the bundled tasks, over three training seeds.
 
-    python benchmarks/headroom.py                   everything; writes benchmarks/headroom.md
-    python benchmarks/headroom.py --only 1 2        measure some parts again, keep the others
+    python -m benchmarks.headroom                   everything; writes benchmarks/headroom.md
+    python -m benchmarks.headroom --only 1 2        measure some parts again, keep the others
 
 Settings are chosen on validation images and reported on test images. The seeds share the base;
 they differ in the order of batches and in the labels that are flipped. Seed 0 is what the app
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +21,15 @@ from typing import Any
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from headroom_table import page  # noqa: E402
-
-from merger import merge_tensors  # noqa: E402
-from merger.intervals import Interval, mean_interval, paired_difference  # noqa: E402
-from merger.runner import Runner  # noqa: E402
-from merger.tasks.base import Outcomes  # noqa: E402
-from merger.tasks.images import ImageBatch, ImageTask  # noqa: E402
-from merger.tasks.zoo import zoo_tasks  # noqa: E402
-from merger.zoo.quantise import read_delta  # noqa: E402
-from merger.zoo.read import load_checkpoint, open_checkpoint, zoo_info  # noqa: E402
+from benchmarks.headroom_table import page
+from merger import merge_tensors
+from merger.intervals import Interval, mean_interval, paired_difference
+from merger.runner import Runner
+from merger.tasks.base import Outcomes
+from merger.tasks.images import ImageBatch, ImageTask
+from merger.tasks.zoo import zoo_tasks
+from merger.zoo.quantise import read_delta
+from merger.zoo.read import load_checkpoint, open_checkpoint, zoo_info
 
 HERE = Path(__file__).resolve().parent
 SEEDS_DIR = HERE / "headroom"

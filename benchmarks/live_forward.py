@@ -1,8 +1,8 @@
 """Time the parts of a slider move: the bare forward pass, the merge, and the whole preview.
 
-    python benchmarks/live_forward.py                      the bundled experts
-    python benchmarks/live_forward.py --models DIR         a folder with base/ and experts
-    python benchmarks/live_forward.py --methods ties       some methods only
+    python -m benchmarks.live_forward                      the bundled experts
+    python -m benchmarks.live_forward --models DIR         a folder with base/ and experts
+    python -m benchmarks.live_forward --methods ties       some methods only
 
 Nothing is asserted: the figures are for reading, side by side, from one run on one machine.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +19,8 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from merger.live import LiveSet  # noqa: E402
-from merger.recipe import Expert, Recipe  # noqa: E402
+from merger.live import LiveSet
+from merger.recipe import Expert, Recipe
 
 METHODS: dict[str, dict[str, Any]] = {
     "average": {},

@@ -1,6 +1,6 @@
 """Train the bundled experts again with other seeds, for headroom.py.
 
-    python benchmarks/seeds.py --cache DIR --seeds 1 2
+    python -m benchmarks.seeds --cache DIR --seeds 1 2
 
 Needs what `make zoo` needs. The base, the drawings and the splits are those of the bundled zoo;
 the order of batches and the flipped labels are new. One checkpoint each is kept, as a change to
@@ -10,22 +10,19 @@ the base of four bits an entry: step 256, where the experts have most of their a
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from transformers import ViTModel
 
-from transformers import ViTModel  # noqa: E402
-
-from merger.zoo.build import expert_states, one_thread  # noqa: E402
-from merger.zoo.gather import gather  # noqa: E402
-from merger.zoo.model import load_folder, read_tensors, save_folder  # noqa: E402
-from merger.zoo.places import BASE, ZOO_DIR, model_folder  # noqa: E402
-from merger.zoo.quantise import write_delta  # noqa: E402
-from merger.zoo.read import load_head  # noqa: E402
-from merger.zoo.store import Store  # noqa: E402
+from merger.zoo.build import expert_states, one_thread
+from merger.zoo.gather import gather
+from merger.zoo.model import load_folder, read_tensors, save_folder
+from merger.zoo.places import BASE, ZOO_DIR, model_folder
+from merger.zoo.quantise import write_delta
+from merger.zoo.read import load_head
+from merger.zoo.store import Store
 
 OUT = Path(__file__).resolve().parent / "headroom"
 STEP = 256
