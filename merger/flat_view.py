@@ -17,6 +17,8 @@ from merger.survey import SurveyCache
 
 # Small enough that a stack of eight experts stays in the cache of one core.
 FLAT_BLOCK = 1 << 16
+# Feeds that differ from tensor to tensor.
+ALONE = {"gram", "weight_gram", "l1", "depth", "in_layers", "ranks"}
 
 
 class SlotLike(Protocol):
@@ -49,7 +51,7 @@ class FlatInputs:
     Args:
         stack: Base, shape (P,), and task vectors, shape (n, P), with names and slots.
         experts: The experts themselves, one per row. Where adding a task vector to the base does
-            not give an expert back exactly, its own numbers are kept too; without `experts`
+            not give an entry back exactly, its own number is kept too; without `experts`
             methods that work on weights may differ from a saved merge in the last bit.
     """
 
@@ -58,29 +60,47 @@ class FlatInputs:
         self.slots = tuple(stack.slots)
         self.base = torch.from_numpy(_writable(stack.base))
         self.tau = torch.from_numpy(_writable(stack.tau))
-        self.exact: dict[int, Tensor] = {}
         if not (is_finite(self.base) and is_finite(self.tau)):
             raise FeedError(
                 "The models hold NaN or infinity.", "Choose checkpoints whose numbers are finite."
             )
+        # By row: places in order, and the numbers that stand there.
+        self.exact: dict[int, tuple[np.ndarray, Tensor]] = {}
         for row, expert in enumerate(experts or ()):
-            own = torch.empty_like(self.base)
-            for slot in self.slots:
-                own[slot.start : slot.stop] = expert.read(slot.key)
-            if not torch.equal(own, self.base + self.tau[row]):
-                self.exact[row] = own
+            odd = self._odd(row, expert)
+            if odd is not None:
+                self.exact[row] = odd
+
+    def _odd(self, row: int, expert: Checkpoint) -> tuple[np.ndarray, Tensor] | None:
+        """Return where base plus task vector is not the expert to the bit, and what is there."""
+        places, numbers = [], []
+        for slot in self.slots:
+            own = expert.read(slot.key).to(torch.float32)
+            part = slice(slot.start, slot.stop)
+            # Bits, not values: -0 and 0 are equal, and are not the same bytes.
+            same = (self.base[part] + self.tau[row, part]).view(torch.int32) == own.view(
+                torch.int32
+            )
+            if not bool(same.all()):
+                at = torch.nonzero(~same).flatten()
+                places.append(at.numpy() + slot.start)
+                numbers.append(own[at])
+        return (np.concatenate(places), torch.cat(numbers)) if places else None
 
     @cached_property
     def nbytes(self) -> int:
         """Bytes of all tensors held."""
-        held = [self.base, self.tau, *self.exact.values()]
-        return sum(t.numel() * t.element_size() for t in held)
+        odd = sum(12 * len(places) for places, _ in self.exact.values())
+        return sum(t.numel() * t.element_size() for t in (self.base, self.tau)) + odd
 
     def theta(self, row: int, start: int, stop: int) -> Tensor:
         """Return an expert's own entries."""
+        out = self.base[start:stop] + self.tau[row, start:stop]
         if row in self.exact:
-            return self.exact[row][start:stop]
-        return self.base[start:stop] + self.tau[row, start:stop]
+            places, numbers = self.exact[row]
+            first, last = np.searchsorted(places, (start, stop))
+            out[torch.from_numpy(places[first:last] - start)] = numbers[first:last]
+        return out
 
 
 def _writable(array: np.ndarray) -> np.ndarray:
@@ -229,4 +249,4 @@ def _stands_alone(plan: Plan) -> bool:
     if any(plan.scope_at(t.settings) != "element" for t in plan.merged):
         return True
     feeds = {use.feed.name for stage in plan.stages for use in stage.method.feeds}
-    return bool(feeds & {"gram", "weight_gram", "l1", "depth"})
+    return bool(feeds & ALONE)

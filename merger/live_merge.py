@@ -19,13 +19,14 @@ class LiveMerge:
 
     Args:
         digest: The recipe's digest.
-        flat: All merged numbers in the order of the stack.
-        tensors: Every floating-point tensor by its name on disk.
+        flat: All merged numbers in the order of the stack, or those of the sample it holds; None
+            where the method needs more than a sample.
+        tensors: Every floating-point tensor by its name on disk; empty for a sample.
         dtypes: What each is saved as, in safetensors' words.
     """
 
     digest: str
-    flat: Tensor
+    flat: Tensor | None
     tensors: Mapping[str, Tensor]
     dtypes: Mapping[str, str]
 

@@ -23,7 +23,7 @@ class LiveScores:
     Args:
         tasks: The tasks that can be scored.
         scorer: The model and what it answered; None without a task.
-        preview: The subset for sliders; None without a task.
+        preview: The subset for sliders; None without a task, or for models too large for one.
         missing: What is missing before these models, or some task, can be scored.
     """
 
@@ -37,7 +37,11 @@ _SHARED: Lru[LiveScores] = Lru(MAX_ARCHITECTURES)
 
 
 def scores_for(
-    base: Checkpoint, folders: Sequence[Path] = (), size: int | None = None
+    base: Checkpoint,
+    folders: Sequence[Path] = (),
+    size: int | None = None,
+    *,
+    at_rest: bool = False,
 ) -> LiveScores:
     """Return the one scorer of a base in this process; it is made at the first call.
 
@@ -45,13 +49,14 @@ def scores_for(
         base: The checkpoint that the experts were fine-tuned from.
         folders: Where `*.txt` files are tasks, beside the folder that the base lies in.
         size: Examples per task in the subset; None measures what fits 70 ms.
+        at_rest: Whether the models are too large for scores that follow a slider.
     """
     found = find_tasks(base, folders)
-    key = (base.content_id(), tuple((task.name, _content(task)) for task in found), size)
-    return _SHARED.get_or_make(key, lambda: _make(base, found, size))
+    key = (base.content_id(), tuple((task.name, _content(task)) for task in found), size, at_rest)
+    return _SHARED.get_or_make(key, lambda: _make(base, found, size, at_rest))
 
 
-def _make(base: Checkpoint, found: Sequence[Task], size: int | None) -> LiveScores:
+def _make(base: Checkpoint, found: Sequence[Task], size: int | None, at_rest: bool) -> LiveScores:
     reasons = [] if found else [why_no_tasks(base)]
     tasks = []
     for task in found:
@@ -64,7 +69,8 @@ def _make(base: Checkpoint, found: Sequence[Task], size: int | None) -> LiveScor
         return LiveScores((), None, None, " ".join(reasons))
     try:
         scorer = Scorer(base, tasks)
-        return LiveScores(tuple(tasks), scorer, Preview(scorer, size), " ".join(reasons))
+        preview = None if at_rest else Preview(scorer, size)
+        return LiveScores(tuple(tasks), scorer, preview, " ".join(reasons))
     except TaskError as error:
         return LiveScores((), None, None, str(error))
 

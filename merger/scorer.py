@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Event
 from types import MappingProxyType
 
@@ -54,10 +55,15 @@ class Scorer:
             raise TaskError(
                 f"{reference.label}: scores need its config.json.", "Put it beside the weights."
             )
-        shapes = float_shapes(reference)
-        self.runner = MODELS.run(lambda: Runner(config, shapes))
+        self._config = config
+        self._shapes = float_shapes(reference)
         self._loaded: object = None
         self._kept: Lru[Outcomes] = Lru(MEMORY_BYTES, lambda kept: 24 * len(kept))
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The model itself, built when it is first needed; large ones take seconds."""
+        return MODELS.run(lambda: Runner(self._config, self._shapes))
 
     def load(self, tensors: Mapping[str, Tensor], token: object) -> None:
         """Put numbers into the model, in the model's thread only.

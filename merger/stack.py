@@ -60,8 +60,8 @@ class Stack:
     """The base and each expert's task vector, flat in float32, tensor after tensor.
 
     Args:
-        base: Base weights, shape (P,).
-        tau: Task vectors, shape (n, P).
+        base: Base weights, shape (P,); zeros where there is no base.
+        tau: Task vectors, shape (n, P); the experts' weights where there is no base.
         names: The experts' names.
         slots: The tensors, in the order in which they lie.
         sample: Share of the coordinates that was drawn; None when all are here.
@@ -113,7 +113,7 @@ class Stack:
 
 
 def stack_experts(
-    base: Checkpoint,
+    base: Checkpoint | None,
     experts: Sequence[Checkpoint],
     names: Sequence[str],
     *,
@@ -127,7 +127,7 @@ def stack_experts(
     """Read the base and the experts' task vectors into one float32 array.
 
     Args:
-        base: The checkpoint the experts were fine-tuned from.
+        base: The checkpoint the experts were fine-tuned from; None puts zeros in its place.
         experts: The fine-tuned checkpoints.
         names: One name per expert.
         keys: Tensors to read; all floating-point tensors that every checkpoint has, when None.
@@ -139,23 +139,26 @@ def stack_experts(
     """
     if sample is not None and not 0 < sample <= 1:
         raise FeedError(f"sample must be a share above 0 and at most 1, got {sample}.")
-    wanted = _shared_keys(base, experts) if keys is None else sorted(keys)
-    wanted = [key for key in wanted if prod(base.tensors[key].shape)]
-    _check_shapes(base, experts, wanted)
+    first = experts[0] if base is None else base
+    wanted = _shared_keys(first, experts) if keys is None else sorted(keys)
+    wanted = [key for key in wanted if prod(first.tensors[key].shape)]
+    _check_shapes(first, experts, wanted)
     sample = None if sample == 1 else sample
-    draws = {key: draw_runs(base.tensors[key].numel, sample, seed, key) for key in wanted}
-    slots = _lay_out(base, wanted, draws)
+    draws = {key: draw_runs(first.tensors[key].numel, sample, seed, key) for key in wanted}
+    slots = _lay_out(first, wanted, draws)
     total = slots[-1].stop if slots else 0
     _check_budget(total, len(experts), max_bytes)
-    flat = np.empty(total, np.float32)
+    flat = np.zeros(total, np.float32)
     tau = np.empty((len(experts), total), np.float32)
     for slot in slots:
         check_cancel(cancel)
         part = slice(slot.start, slot.stop)
-        _fill(flat[part], base, slot.key, draws[slot.key])
+        if base is not None:
+            _fill(flat[part], base, slot.key, draws[slot.key])
         for row, expert in enumerate(experts):
             _fill(tau[row, part], expert, slot.key, draws[slot.key])
-        tau[:, part] -= flat[part]
+        if base is not None:
+            tau[:, part] -= flat[part]
         if report:
             report(Progress(slot.stop, total, "parameters", slot.key))
     runs = _run_starts(slots) if sample is not None else np.zeros(0, np.int64)

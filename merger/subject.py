@@ -48,7 +48,7 @@ def open_subject(target: Recipe | str | Path, base_dir: Path | None) -> Subject:
             return Subject(model, model.content_id(), lambda: read_tensors(model), ())
         target = rest
     path = Path(target) if base_dir is None else base_dir / target
-    if path.is_file() and path.suffix in (".yml", ".yaml"):
+    if path.is_file() and path.suffix != ".safetensors":
         return _open_recipe(Recipe.load(path), base_dir)
     if not path.is_dir():
         raise SourceError(

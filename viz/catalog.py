@@ -1,17 +1,21 @@
 """What a visitor can pick from: families of a base and the experts that were tuned from it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from merger.errors import SourceError, did_you_mean
 from merger.recipe import Expert, Recipe
-from merger.sources import list_models, open_source
+from merger.sources import ModelFolder, list_models, open_source
 from merger.tasks import find_tasks, why_no_tasks
 from merger.zoo.read import zoo_info
 
 MAX_EXPERTS = 8
+NO_BASE = (
+    "None of these models names one of the others as its base. Say which one it is, if it is "
+    "here: task vectors, and the methods that use them, need it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Family:
         note: One sentence that says what these models are.
         missing: Why nothing can be scored; empty when something can.
         folder: Where `file:` sources of this family lie; None for the bundled experts.
+        group: Id of the family without a base that this one is a reading of; else its own id.
+        base_name: What the base is called there; empty without one.
     """
 
     id: str
@@ -62,6 +68,8 @@ class Family:
     note: str = ""
     missing: str = ""
     folder: Path | None = None
+    group: str = ""
+    base_name: str = ""
 
     def choice(self, name: str) -> Choice:
         """Return the expert with this name."""
@@ -81,6 +89,8 @@ class Family:
             "note": self.note,
             "missing": self.missing,
             "has_base": self.base is not None,
+            "group": self.group or self.id,
+            "base_name": self.base_name,
             "tasks": list(self.tasks),
             "experts": [
                 {
@@ -152,31 +162,48 @@ def zoo_family() -> Family:
 
 
 def folder_families(folders: Iterable[Path]) -> tuple[Family, ...]:
-    """Return one family for every folder of models that holds at least one expert."""
-    return tuple(_folder_family(i, folder.resolve()) for i, folder in enumerate(folders))
+    """Return the families of some folders of models.
+
+    A folder whose base is known is one family. Else there is one without a base, and one for
+    each model that somebody may say is the base of the others.
+    """
+    found: list[Family] = []
+    for i, folder in enumerate(folders):
+        found += _folder_families(f"models-{i}", folder.resolve())
+    return tuple(found)
 
 
-def _folder_family(index: int, folder: Path) -> Family:
+def _folder_families(id: str, folder: Path) -> list[Family]:
     models = list_models(folder)
-    bases = [m for m in models if m.is_base]
-    base = bases[0] if len(bases) == 1 else None
-    experts = [m for m in models if m is not base]
-    if not experts:
+    named = next((m for m in models if m.is_base), None)
+    if not models or (named and len(models) == 1):
         raise SourceError(
             f"{folder} holds no model to merge.",
             "Give a folder whose subfolders have a config.json and safetensors files.",
         )
+    if named is not None:
+        return [_folder_family(id, id, folder, models, named)]
+    readings = [_folder_family(f"{id}~{m.name}", id, folder, models, m) for m in models]
+    return [_folder_family(id, id, folder, models, None), *(readings if len(models) > 1 else [])]
+
+
+def _folder_family(
+    id: str, group: str, folder: Path, models: Sequence[ModelFolder], base: ModelFolder | None
+) -> Family:
+    experts = [m for m in models if m is not base]
     reference = open_source((base or experts[0]).source, base_dir=folder)
     tasks = find_tasks(reference, [folder])
     return Family(
-        id=f"models-{index}",
+        id=id,
         title=folder.name or str(folder),
         base=base.source if base else None,
         choices=tuple(Choice(m.source, m.name, None, (), (None,)) for m in experts),
         tasks=tuple(t.name for t in tasks),
-        note="" if base else "No model here is named as the base of the others.",
+        note="" if base else NO_BASE,
         missing="" if tasks else why_no_tasks(reference),
         folder=folder,
+        group=group,
+        base_name=base.name if base else "",
     )
 
 

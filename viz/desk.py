@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from merger.errors import FeedError, MergeError
+from merger.errors import MergeError
 from merger.live import LiveMerge, LiveSet, Place
 from merger.lru import Lru
 from merger.recipe import Expert, Recipe
@@ -17,11 +17,13 @@ from merger.sources import SourceRules
 from merger.stack import Stack
 from viz.catalog import Family
 from viz.measures import Measures
+from viz.patience import Patience, TooSlow
 from viz.scene import Pin, Scene
 from viz.scores import Scores, from_preview, from_report
 from viz.session import recipe_line
 
 SUBSETS = 8
+AT_REST = "Models this large are scored once the sliders rest; this takes a while."
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,11 @@ class Desk:
         # Measures live as long as their set: files that changed are read anew, as a new set.
         self._measures: WeakKeyDictionary[LiveSet, Lru[Measures]] = WeakKeyDictionary()
         self._lock = Lock()
+        self._patience = Patience()
 
     def merge(self, recipe: Recipe, family: Family) -> Merge:
-        """Merge a recipe in memory.
-
-        Raises:
-            FeedError: the family has no base to compare with.
-        """
-        if family.base is None:
-            raise FeedError(
-                f"{family.title}: no model is named as the base, so there is nothing to compare "
-                "the experts with.",
-                "Let the experts' config.json or README name it as base_model, or call it 'base'.",
-            )
-        if recipe.base is None:
+        """Merge a recipe in memory."""
+        if recipe.base is None and family.base is not None:
             # Methods without a base merge the same; panels compare with the family's base.
             recipe = _with_base(recipe, family.base)
         live = LiveSet.open(recipe, also=_others(recipe, family), place=place_of(family))
@@ -77,18 +70,25 @@ class Desk:
             scores=scores,
             pin=pin,
             view=view,
-            missing="" if scores is not None else made.live.why_no_scores(),
-            base_scores=self._base_scores(made),
+            missing="" if scores is not None else self._why_no_scores(made.live),
+            base_scores=self._base_scores(made.live),
         )
 
-    def _base_scores(self, made: Merge) -> dict[str, float]:
-        if not made.live.tasks:
+    def _base_scores(self, live: LiveSet) -> dict[str, float]:
+        if not live.tasks or live.models.base is None:
             return {}
-        outcomes = made.live.full_of(None).outcomes
-        return {name: found.value for name, found in outcomes.items()}
+        full = live.full_of(None) if live.sample is None else live.known_of(None)
+        return {} if full is None else {name: o.value for name, o in full.outcomes.items()}
 
-    def measures(self, made: Merge) -> Measures:
-        """Return what is measured about the experts of a merge."""
+    def _why_no_scores(self, live: LiveSet) -> str:
+        if live.sample is None or not live.tasks:
+            return live.why_no_scores()
+        return self._patience.get(live) or AT_REST
+
+    def measures(self, made: Merge) -> Measures | None:
+        """Return what is measured about the experts of a merge; None without a base."""
+        if made.live.models.base is None:
+            return None
         names = tuple(e.name for e in made.recipe.experts)
         with self._lock:
             kept = self._measures.setdefault(made.live, Lru(SUBSETS))
@@ -105,27 +105,43 @@ class Desk:
         live = made.live
         if not live.tasks:
             return None
-        known = full or live.full_of(None)
+        if live.sample is not None:
+            there = self.known(made)
+            return None if there is None else self._measured(live, there, full if is_pin else None)
+        known = full or live.full_of(_anchor(live))
         estimate = live.preview(made.recipe, known, merged=made.merged)
         return from_preview(estimate, live.tasks, known, is_pin and full is not None)
 
     def full(
         self, made: Merge, pin: FullScore | None, cancel: Event | None = None
     ) -> Scores | None:
-        """Score a merge on full validation; None without a task."""
+        """Score a merge on full validation; None without a task, or where it takes too long."""
         live = made.live
         if not live.tasks:
             return None
-        full = live.full(made.recipe, cancel=cancel)
+        watch = self._patience.watch(live) if live.sample is not None else None
+        try:
+            full = live.full(made.recipe, report=watch, cancel=cancel)
+        except TooSlow:
+            return None
+        return self._measured(live, full, pin)
+
+    @staticmethod
+    def _measured(live: LiveSet, full: FullScore, pin: FullScore | None) -> Scores:
         return from_report(live.report(full), live.tasks, full, pin)
 
     def score_experts(self, made: Merge, cancel: Event | None = None) -> None:
-        """Score the experts where nobody recorded how good they are, for normalised scores."""
+        """Score the models themselves where nobody recorded how good they are."""
         live = made.live
         if all(task.best("validation") is not None for task in live.tasks):
             return
-        for name in live.experts:
-            live.full_of(name, cancel=cancel)
+        watch = self._patience.watch(live) if live.sample is not None else None
+        names = [None, *live.models.experts] if live.models.base else [*live.models.experts]
+        try:
+            for name in names:
+                live.full_of(name, report=watch, cancel=cancel)
+        except TooSlow:
+            return
 
     def known(self, made: Merge) -> FullScore | None:
         """Return full answers that are remembered, without a pass."""
@@ -144,7 +160,9 @@ class Desk:
             scores = self.full(made, None, cancel)
         measures = self.measures(made)
         scene = Scene(made.recipe, _NOBODY, made.live, made.merged, measures, scores, None, {})
-        return Pin(recipe_line(made.recipe), scores, scene.cancelled, scene.norms)
+        cancelled = None if measures is None else scene.cancelled
+        norms = None if measures is None or made.merged.flat is None else scene.norms
+        return Pin(recipe_line(made.recipe), scores, cancelled, norms)
 
 
 _NOBODY = Family("", "", None, (), ())
@@ -160,16 +178,23 @@ def warm_up(desk: Desk, family: Family, recipe: Recipe) -> None:
     """Read models and score the base, so that the first visitor does not wait for it."""
     try:
         made = desk.merge(recipe, family)
-        if made.live.tasks:
-            made.live.full_of(None)
+        if made.live.tasks and made.live.sample is None:
+            made.live.full_of(_anchor(made.live))
             desk.full(made, None)
-        desk.measures(made).signs(np.ones(len(recipe.experts)))
+        measures = desk.measures(made)
+        if measures is not None:
+            measures.signs(np.ones(len(recipe.experts)))
     except MergeError:
         return  # the first visitor sees the error as a card
 
 
 def _with_base(recipe: Recipe, base: str) -> Recipe:
     return Recipe.from_json(recipe.to_json() | {"base": base})
+
+
+def _anchor(live: LiveSet) -> str | None:
+    """Return whose full answers a first estimate starts from: the base's, else an expert's."""
+    return next(iter(live.models.experts)) if live.models.base is None else None
 
 
 def _others(recipe: Recipe, family: Family) -> tuple[Expert, ...]:

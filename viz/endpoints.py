@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from merger.diagnostics.measure import measure as measure_stack
-from merger.errors import MergeError
+from merger.errors import FeedError, MergeError
 from merger.spec import METHODS
 from viz.jobs_view import start_merge
+from viz.scene import NO_BASE
 from viz.session import recipe_from_text
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def endpoints(studio: "Studio") -> dict[str, Callable[..., Any]]:
     def measure(recipe: str) -> dict[str, Any]:
         """Measure conflict, cancelled mass, overlap, norms and cosines of a recipe (YAML)."""
         made = studio.desk.merge(*_read(studio, recipe))
-        return measure_stack(studio.desk.measures(made).stack).to_json()
+        measures = studio.desk.measures(made)
+        if measures is None:
+            raise FeedError(*NO_BASE)
+        return measure_stack(measures.stack).to_json()
 
     @_shown
     def merge(recipe: str) -> dict[str, Any]:

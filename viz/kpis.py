@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from merger.stack import Stack
 from viz.figures.words import percent, plain_number
-from viz.scene import Scene
+from viz.scene import NO_BASE, Scene
 from viz.scores import Scores
 
 
@@ -64,7 +65,7 @@ def _cancelled(scene: Scene) -> dict[str, Any]:
         "in opposite directions. Chance is what random signs on the same magnitudes would give.",
     }
     if scene.measures is None:
-        return tile | {"value": "–", "note": _why(scene)}
+        return tile | {"value": "–", "note": NO_BASE[0]}
     mass = scene.cancelled.mass
     value, null, half = float(mass.value), float(mass.null), float(mass.half)
     if not np.isfinite(value):
@@ -79,13 +80,15 @@ def _cancelled(scene: Scene) -> dict[str, Any]:
         if np.isfinite(before):
             delta = _points(before - value, True, upside_down=True)
             delta["words"] += f" · {chance}"
-    n = scene.measures.stack.parameters
-    return tile | {
-        "value": percent(value),
-        "note": f"{chance} · all {n:,} weights",
-        "delta": delta,
-        "kind": "measured",
-    }
+    return (
+        tile
+        | _looked_at(scene.measures.stack)
+        | {
+            "value": percent(value),
+            "note": f"{chance} · {_which(scene.measures.stack)}",
+            "delta": delta,
+        }
+    )
 
 
 def _norm(scene: Scene) -> dict[str, Any]:
@@ -95,7 +98,9 @@ def _norm(scene: Scene) -> dict[str, Any]:
         "experts moved on average.",
     }
     if scene.measures is None:
-        return tile | {"value": "–", "note": _why(scene)}
+        return tile | {"value": "–", "note": NO_BASE[0]}
+    if scene.merged is None or scene.merged.flat is None:
+        return tile | {"value": "–", "note": "Not known from a sample for this method."}
     share = scene.norms.merged_share
     if not np.isfinite(share):
         return tile | {"value": "–", "note": "The experts equal the base."}
@@ -103,13 +108,25 @@ def _norm(scene: Scene) -> dict[str, Any]:
     if scene.pin and scene.pin.norms is not None:
         change = share - scene.pin.norms.merged_share
         delta = _delta(change, f"{change:+.2f} against the pin".replace("-", "−"), good=None)
-    n = scene.measures.stack.parameters
-    return tile | {
-        "value": f"{plain_number(share)}×",
-        "note": f"all {n:,} weights",
-        "delta": delta,
-        "kind": "measured",
-    }
+    return (
+        tile
+        | _looked_at(scene.measures.stack)
+        | {
+            "value": f"{plain_number(share)}×",
+            "note": _which(scene.measures.stack),
+            "delta": delta,
+        }
+    )
+
+
+def _looked_at(stack: Stack) -> dict[str, Any]:
+    return {"kind": "measured" if stack.sample is None else "estimated"}
+
+
+def _which(stack: Stack) -> str:
+    if stack.sample is None:
+        return f"all {stack.parameters:,} weights"
+    return f"{percent(stack.sample, 2)} of {stack.parameters:,} weights"
 
 
 def _why(scene: Scene) -> str:

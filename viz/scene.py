@@ -12,11 +12,16 @@ from merger.diagnostics.norms import NormsInfo
 from merger.errors import FeedError, TaskError
 from merger.live import LiveMerge, LiveSet
 from merger.recipe import Depth, Recipe
+from merger.spec import METHODS
 from viz.catalog import Family
 from viz.measures import Measures
 from viz.scores import Scores
 
 DEFAULT_SHARE = 0.2
+NO_BASE = (
+    "Task vectors are differences from a base, and none is chosen.",
+    "Say under Experts which model is the base.",
+)
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,11 @@ class Scene:
         family: Where its experts come from.
         live: Base and experts in memory; None when they cannot be compared.
         merged: The merged model; None without `live`.
-        measures: What is known about these experts.
+        measures: What is known about these experts; None without a base.
         scores: Its scores, estimated or measured; None when there is nothing to score.
         pin: What it is compared with.
         view: What is looked at: the tensor of the histogram, the share of the overlap.
-        missing: Why `live` or `scores` is None.
+        missing: Why `scores` is None.
         base_scores: The base's own score by task.
     """
 
@@ -104,7 +109,7 @@ class Scene:
             FeedError: they cannot be compared.
         """
         if self.measures is None:
-            raise FeedError(self.missing, "Choose a family with a base, or name the base.")
+            raise FeedError(*NO_BASE)
         return self.measures
 
     @property
@@ -126,8 +131,14 @@ class Scene:
     @cached_property
     def norms(self) -> NormsInfo:
         """How far experts and merged model moved."""
-        assert self.merged is not None
-        return self.measured.norms(self.merged.flat.numpy())
+        flat = None if self.merged is None else self.merged.flat
+        if flat is None:
+            raise FeedError(
+                f"{METHODS[self.recipe.method].title} works on whole tensors, and models this "
+                "large are previewed from a sample.",
+                "Merge it for real to see what it does.",
+            )
+        return self.measured.norms(flat.numpy())
 
     @property
     def share(self) -> float:

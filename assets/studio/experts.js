@@ -1,7 +1,9 @@
-/** The chips: which experts take part, at which step, one of them alone or all together. */
+/** The experts: which take part, at which step, how much each counts, one alone or all together. */
 
 import { edit, on, replaceDraft, state } from "./conversation.js";
 import { h, percent } from "./dom.js";
+import { methodOf } from "./method.js";
+import { sliderRow } from "./slider.js";
 
 let place = null;
 
@@ -32,17 +34,29 @@ export function colourOf(name) {
 function build() {
   const { families } = state.config;
   const parts = [];
-  if (families.length > 1) {
-    parts.push(h("label", { class: "ms-knob" }, h("span", { class: "ms-knob__label" }, "Models"),
-      h("select", { id: "ms-family", class: "ms-knob__number", onchange: (e) => changeFamily(e.target.value) },
-        families.map((f) => h("option", { value: f.id, selected: f.id === state.draft.family }, f.title)))));
+  const heads = families.filter((f) => f.group === f.id);
+  if (heads.length > 1) {
+    parts.push(choice("ms-family", "Models", heads.map((f) => [f.id, f.title]), family().group));
+  }
+  const readings = families.filter((f) => f.group === family().group);
+  if (readings.length > 1) {
+    parts.push(choice("ms-base", "Base", readings.map((f) => [f.id, f.base_name || "none of these"]), family().id));
   }
   parts.push(h("div", { class: "ms-chips", role: "group", "aria-label": "Experts" },
     state.draft.experts.map((row, index) => chip(row, index))));
-  const about = [family().note, family().missing].filter(Boolean).join(" ");
-  if (about) parts.push(h("p", { class: "ms-help" }, about));
+  const note = methodOf(state.draft.method)?.weights_note;
+  for (const about of [note, family().note, family().missing]) {
+    if (about) parts.push(h("p", { class: "ms-help" }, about));
+  }
   place.replaceChildren(...parts);
   show();
+}
+
+/** A menu that changes the family: other models, or another reading of the same ones. */
+function choice(id, label, options, current) {
+  return h("label", { class: "ms-knob" }, h("span", { class: "ms-knob__label" }, label),
+    h("select", { id, class: "ms-knob__number", onchange: (e) => changeFamily(e.target.value) },
+      options.map(([value, words]) => h("option", { value, selected: value === current }, words))));
 }
 
 function chip(row, index) {
@@ -61,7 +75,18 @@ function chip(row, index) {
   steps.map((s) => h("option", { value: s }, String(s))));
   const alone = h("button", { type: "button", class: "ms-chip__solo", "aria-label": `Solo ${name}`,
     title: `Only ${name} (key ${index + 1})`, onclick: () => solo(name) }, "solo");
-  return h("div", { class: "ms-chip", colour: colourOf(name) }, toggle, step, h("span", { class: "ms-chip__score" }), alone);
+  return h("div", { class: "ms-chip", colour: colourOf(name), "data-expert": name },
+    toggle, step, h("span", { class: "ms-chip__score" }), alone, coefficient(row, index));
+}
+
+/** How much an expert counts; nothing where the method gives all the same say. */
+function coefficient({ name }, index) {
+  if (methodOf(state.draft.method)?.weights_note) return null;
+  return sliderRow({ id: `ms-weight-${index}`, kind: "row", label: `${name}: coefficient`,
+    low: -1, high: 2, step: 0.01, neutral: 1,
+    help: `Multiplies the task vector of ${name}. 1 (the mark; double click) leaves it as it is.`,
+    get: () => state.draft.experts[index].weight,
+    set: (value) => edit((draft) => { draft.experts[index].weight = value; }) });
 }
 
 function show() {
@@ -83,6 +108,11 @@ function show() {
     const words = score ? `${percent(score[0])}` : "";
     const label = node.querySelector(".ms-chip__score");
     if (label.textContent !== words) label.textContent = words;
+    const slider = node.querySelector(".ms-row");
+    if (slider) {
+      slider.hidden = !active || Boolean(idle);
+      slider.show();
+    }
     node.querySelector(".ms-chip__toggle").title = idle
       ? "Not used: this method takes fewer experts, the first ones that are on."
       : score ? `Own task: ${words} on validation, n ${score[1]}.` : row.name;

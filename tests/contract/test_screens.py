@@ -1,15 +1,19 @@
 """Every screen and panel there is builds, draws and patches, on images and on text."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
 
+from merger import sampled
+from merger.live import SETS
 from merger.recipe import Recipe
 from tests.builders import build_llama_family
-from viz.catalog import Family, first_recipe, folder_families, zoo_family
+from viz.catalog import Catalog, Family, first_recipe, folder_families, zoo_family
 from viz.desk import Desk
 from viz.kpis import kpis
 from viz.scene import Scene
@@ -26,11 +30,38 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Family]:
 
 @cache
 def _scene(family: Family, method: str) -> Scene:
+    return _scene_of(family, method)
+
+
+def _scene_of(family: Family, method: str) -> Scene:
     data = first_recipe(family).to_json() | {"method": method, "params": {}}
     made = DESK.merge(Recipe.from_json(data), family)
     pin = DESK.pin(DESK.merge(first_recipe(family), family), score=True)
     DESK.score_experts(made)
     return DESK.scene(made, family, DESK.full(made, pin.scores.full), pin, {"topk": 0.1})
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
+    """A family of which the page holds a sample only."""
+    folder = build_llama_family(tmp_path / "large", seed=3)
+    SETS.clear()
+    monkeypatch.setattr(sampled, "LIVE_ENTRIES", 9000)
+    yield folder_families([folder])[0]
+    SETS.clear()
+
+
+@pytest.fixture
+def baseless(tmp_path: Path) -> tuple[Family, ...]:
+    """The readings of a folder in which nobody says which model is the base."""
+    folder = build_llama_family(tmp_path / "family")
+    (folder / "base").rename(folder / "zeta")
+    for config in folder.glob("*/config.json"):
+        data = json.loads(config.read_text())
+        data.pop("base_model", None)
+        config.write_text(json.dumps(data))
+        config.with_name("README.md").unlink(missing_ok=True)
+    return folder_families([folder])
 
 
 @pytest.mark.parametrize("kind", ["zoo", "llama"])
@@ -63,18 +94,63 @@ def test_headline_numbers_say_their_n_and_split(
     assert "chance" in (tiles[2]["note"] + (tiles[2]["delta"] or {}).get("words", ""))
 
 
-def test_a_folder_without_a_base_says_what_is_missing(tmp_path: Path) -> None:
-    from merger.errors import FeedError
+def test_every_panel_works_on_a_sample_of_large_models(large: Family) -> None:
+    scene = _scene_of(large, "task_arithmetic")
+    assert scene.live is not None and scene.live.sample is not None
+    for id, spec in panels().items():
+        first = spec.payload(scene, None, None)
+        assert first is not None and first["error"] is None, id
+        json.dumps(first, allow_nan=False)
+    tiles = kpis(scene)
+    assert tiles[0]["kind"] == "measured"  # scores are of the whole merge
+    for tile in tiles[2:]:
+        assert tile["kind"] == "estimated" and "% of" in tile["note"]
 
-    folder = build_llama_family(tmp_path / "family")
-    (folder / "base").rename(folder / "zeta")
-    for config in folder.glob("*/README.md"):
-        config.unlink()
-    family = folder_families([folder])[0]
-    if family.base is not None:
-        pytest.fail("the family still names a base")
-    with pytest.raises(FeedError, match="named as the base"):
-        DESK.merge(first_recipe(family), family)
+
+def test_large_models_are_not_scored_while_a_slider_moves(large: Family) -> None:
+    # Answers are remembered by content: a setting of its own is one nobody has scored.
+    made = DESK.merge(replace(first_recipe(large), params={"scale": 0.123}), large)
+    assert DESK.preview(made, None, False) is None
+    assert "once the sliders rest" in DESK.scene(made, large, None, None, {}).missing
+    measured = DESK.full(made, None)
+    assert measured is not None and measured.measured
+    known = DESK.preview(made, None, False)
+    assert known is not None and known.value.tolist() == measured.value.tolist()
+
+
+def test_a_method_that_needs_whole_tensors_says_so_on_a_sample(large: Family) -> None:
+    recipe = replace(first_recipe(large), method="dare_linear", params={"rescale": "l1"})
+    made = DESK.merge(recipe, large)
+    scene = DESK.scene(made, large, None, None, {})
+    card = panels()["norms"].payload(scene, None, None)
+    assert card is not None and "works on whole tensors" in card["error"]["why"]
+    assert kpis(scene)[3]["value"] == "–"
+
+
+def test_without_a_base_scores_work_and_geometry_asks_for_one(
+    baseless: tuple[Family, ...],
+) -> None:
+    family = baseless[0]
+    assert family.base is None and len(family.choices) == 4
+    scene = _scene_of(family, first_recipe(family).method)
+    shown = {id: spec.payload(scene, None, None) for id, spec in panels().items()}
+    assert shown["tasks"] is not None and shown["tasks"]["error"] is None
+    cards = [part["error"]["why"] for part in shown.values() if part and part["error"]]
+    assert len(cards) == len(shown) - 1
+    assert all("differences from a base" in why for why in cards)
+    assert kpis(scene)[0]["kind"] == "measured" and kpis(scene)[2]["value"] == "–"
+
+
+def test_any_model_can_be_named_as_the_base(baseless: tuple[Family, ...]) -> None:
+    named = next(f for f in baseless if f.base_name == "zeta")
+    assert named.group == baseless[0].id and len(named.choices) == 3
+    scene = _scene_of(named, "task_arithmetic")
+    for spec in panels().values():
+        part = spec.payload(scene, None, None)
+        assert part is not None and part["error"] is None
+    catalog = Catalog(baseless)
+    assert catalog.family_of(scene.recipe).id == named.id
+    assert catalog.family_of(first_recipe(baseless[0])).id == baseless[0].id
 
 
 def test_screens_are_in_order_and_ids_differ() -> None:

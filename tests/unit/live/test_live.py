@@ -1,6 +1,7 @@
 """The live path on a Llama-shaped folder: what the screen shows is what a saved merge is."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -135,7 +136,7 @@ def test_one_set_serves_every_choice_of_its_experts(family: Path) -> None:
 def test_a_switched_off_expert_is_read_along(family: Path) -> None:
     solo = recipe_of(family, "task_arithmetic", ("beta",))
     live = LiveSet.open(solo, also=experts(family))
-    assert sorted(live.experts) == sorted(NAMES)
+    assert sorted(live.models.experts) == sorted(NAMES)
     assert LiveSet.open(recipe_of(family, "average")) is live
 
 
@@ -147,7 +148,7 @@ def test_an_expert_that_does_not_fit_is_left_out(family: Path, tmp_path: Path) -
     LlamaForCausalLM(llama_config(hidden_size=32)).save_pretrained(tmp_path / "wide")
     wide = Expert(f"file:{tmp_path / 'wide'}", "wide")
     live = LiveSet.open(recipe_of(family, "average", ("alpha", "beta")), also=(wide,))
-    assert sorted(live.experts) == ["alpha", "beta"]
+    assert sorted(live.models.experts) == ["alpha", "beta"]
 
 
 def test_many_visitors_share_one_set(family: Path) -> None:
@@ -201,9 +202,24 @@ def test_texts_of_other_folders_count(tmp_path: Path) -> None:
     assert [task.name for task in live.tasks] == ["text:moved"]
 
 
-def test_a_recipe_without_a_base_has_no_preview(family: Path) -> None:
-    with pytest.raises(FeedError, match="needs a base model"):
-        LiveSet.open(Recipe("average", experts(family)))
+@pytest.mark.parametrize("method", ["average", "linear", "slerp"])
+def test_without_a_base_the_preview_has_the_bytes_of_the_saved_merge(
+    method: str, family: Path, tmp_path: Path
+) -> None:
+    recipe = replace(recipe_of(family, method), base=None)
+    live = LiveSet.open(recipe)
+    found = live.merge(recipe)
+    saved = saved_tensors(merge(recipe, tmp_path / "out"))
+    assert set(saved) == set(found.tensors)
+    for key, tensor in saved.items():
+        assert same_bytes(found.stored(key), tensor), key
+    shown, wanted = live.report(live.full(recipe)).tasks, score(recipe).tasks
+    assert [(t.value, t.low, t.n) for t in shown] == [(t.value, t.low, t.n) for t in wanted]
+
+
+def test_a_set_without_a_base_is_not_the_set_with_one(family: Path) -> None:
+    with_base = recipe_of(family, "average")
+    assert LiveSet.open(replace(with_base, base=None)) is not LiveSet.open(with_base)
 
 
 def test_other_experts_are_not_merged_from_this_set(family: Path) -> None:
