@@ -5,6 +5,7 @@ addition: both would let the bits of a result depend on how the work is cut into
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,19 @@ def add_update(base: Tensor, update: Tensor) -> Tensor:
     Adding 0 to -0 would give 0; subtracting 0 does not, and 0 - update is never -0.
     """
     return base - (0.0 - update)
+
+
+def row_length(shape: Sequence[int]) -> int:
+    """Return the length of a row: a tensor is [first axis, all others], a vector is one row."""
+    return prod(shape[1:]) if len(shape) > 1 else prod(shape)
+
+
+def squares(values: Tensor) -> float:
+    """Return the sum of squares in float64, added over pieces of fixed length."""
+    flat = values.detach().reshape(-1).cpu().numpy()
+    return sum_chunks(
+        flat, lambda chunk: float(np.add.reduce(np.square(chunk.astype(np.float64))))
+    )
 
 
 def l1(values: Tensor) -> float:

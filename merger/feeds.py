@@ -31,6 +31,18 @@ class Statistics(Protocol):
         """Return a sum of magnitudes."""
         ...
 
+    def ranks(self, serving: "Serving", stage: Stage, use: FeedUse) -> Tensor:
+        """Return the place of each entry by magnitude, (n, length)."""
+        ...
+
+    def ordered(self, serving: "Serving", stage: Stage, use: FeedUse) -> Tensor:
+        """Return values at some places of the ascending order, (places, n)."""
+        ...
+
+    def sizes(self, serving: "Serving", stage: Stage, use: FeedUse) -> Tensor:
+        """Return each expert's sums of magnitudes and of mean magnitudes, (2, n)."""
+        ...
+
 
 class Serving:
     """One piece, with everything that methods and verbs may ask for; read at most once.
@@ -132,6 +144,8 @@ class Serving:
         name = use.feed.name
         if name == "deltas":
             return self._stacked(stage, self.deltas(stage, weighted))
+        if name == "raw_deltas":
+            return self._stacked(stage, self.deltas(stage))
         if name == "weights":
             return self._stacked(stage, self.theta())
         if name == "base":
@@ -149,6 +163,8 @@ class Serving:
 
     def _surveyed(self, use: FeedUse, stage: Stage, knobs: Mapping[str, Any]) -> Any:
         name = use.feed.name
+        if not use.of.wanted_at(knobs):
+            return None
         if name == "cut":
             mask = partial(self._statistics.mask, self, stage, use)
             name = ("cut", stage.label, stage.index, use.of)
@@ -157,9 +173,10 @@ class Serving:
             return partial(self._statistics.majority, self, stage, use)
         if name in ("gram", "weight_gram"):
             return self._statistics.gram(self, stage, use)
-        if name == "l1":
-            wanted = use.of.when is None or use.of.when(knobs)
-            return self._statistics.l1(self, stage, use) if wanted else None
+        if name == "ranks":
+            return self._stacked(stage, self._statistics.ranks(self, stage, use))
+        if name in ("l1", "ordered", "sizes"):
+            return getattr(self._statistics, name)(self, stage, use)
         computed = self._once(name, partial(self._inputs.data, name, self.piece))
         return self._stacked(stage, computed)
 

@@ -1,6 +1,6 @@
 """Statistics over models in memory, kept while settings move."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,22 @@ class FlatSurvey(Survey):
         counts = torch.tensor([t.numel for t in piece.tensors])
         each = torch.tensor(signs).repeat_interleave(counts)
         return each[piece.start : piece.stop]
+
+    def ranks(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
+        """Return the place of each entry by magnitude in its row or tensor, (n, length)."""
+        tensor = serving.piece.first
+        if 4 * self.plan.n * self.plan.numel > self.cache.budget // 2:
+            return super().ranks(serving, stage, use)
+        scope = use.of.scope_at(stage.knobs(tensor.settings))
+        seen = self._seen(stage, Of(), (tensor,))
+        key = ("ranks", self.plan.names, tensor.key, scope, seen)
+        parent = super()
+        return self.cache.get_or_make(key, lambda: parent.ranks(serving, stage, use))
+
+    def _ordered(self, stage: Stage, of: Of, places: tuple[int, ...]) -> Mapping[int, np.ndarray]:
+        key = ("ordered", self._models, self._seen(stage, of, self.plan.merged), places)
+        parent = super()
+        return self.cache.get_or_make(key, lambda: parent._ordered(stage, of, places))
 
     def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return inner products over the tensor, (n, n) float64."""

@@ -1,10 +1,9 @@
 """Pieces of a model: consecutive entries of one tensor, or of several that lie side by side."""
 
 from collections.abc import Iterator
-from math import prod
 from typing import NamedTuple
 
-from merger.algebra import CHUNK
+from merger.algebra import CHUNK, row_length
 from merger.plan import TensorPlan
 from merger.settings import Settings
 
@@ -47,11 +46,6 @@ class Piece(NamedTuple):
             columns = row_length(self.first.shape)
             return (len(self) // columns if columns else 0, columns)
         return self.first.shape
-
-
-def row_length(shape: tuple[int, ...]) -> int:
-    """Return the length of a row: a tensor is [first axis, all others], a vector is one row."""
-    return prod(shape[1:]) if len(shape) > 1 else prod(shape)
 
 
 def cut_up(tensor: TensorPlan, scope: str, block: int = BLOCK) -> Iterator[Piece]:

@@ -41,20 +41,27 @@ class Of:
 
     Args:
         knob: The setting that decides it, such as the share to keep.
-        scope: "global", "tensor", or the name of a setting with one of these values.
+        scope: "global", "tensor", "row", or the name of a setting with one of these values.
         on: A function with feeds and settings of the same method; the survey looks at what it
             returns instead of the task vectors.
-        when: Whether these settings need the survey at all.
+        when: Whether these settings need the survey at all; None is fed where they do not.
+        places: For ordered values: which places of the ascending order, from the settings and the
+            number of entries.
     """
 
     knob: str = ""
     scope: str = "tensor"
     on: Callable[..., Any] | None = None
     when: Callable[[Mapping[str, Any]], bool] | None = None
+    places: Callable[[Mapping[str, Any], int], tuple[int, ...]] | None = None
 
     def scope_at(self, knobs: Mapping[str, Any]) -> str:
-        """Return "global" or "tensor" at these settings."""
+        """Return "global", "tensor" or "row" at these settings."""
         return str(knobs.get(self.scope, self.scope))
+
+    def wanted_at(self, knobs: Mapping[str, Any]) -> bool:
+        """Return whether these settings need the survey."""
+        return self.when is None or self.when(knobs)
 
 
 class FeedUse(NamedTuple):

@@ -35,9 +35,13 @@ __all__ = [
     "Knob",
     "Majority",
     "Method",
+    "Ordered",
     "Param",
     "PerTask",
+    "Ranks",
+    "RawDeltas",
     "Share",
+    "Sizes",
     "Uniform",
     "Update",
     "Weight",
@@ -50,6 +54,8 @@ __all__ = [
 # Stacked tensors are (n, *piece), single ones (*piece), all float32.
 Deltas = Annotated[Tensor, Feed("deltas", ("base",))]
 """Task vectors, each already multiplied by its expert's coefficient."""
+RawDeltas = Annotated[Tensor, Feed("raw_deltas", ("base",))]
+"""Task vectors before any coefficient."""
 Weights = Annotated[Tensor, Feed("weights")]
 """The experts' own weights."""
 Base = Annotated[Tensor, Feed("base", ("base",))]
@@ -72,6 +78,12 @@ WeightGram = Annotated[Tensor, Feed("weight_gram", surveyed=True)]
 """Inner products of the experts' weights over the tensor, (n, n), float64."""
 L1 = Annotated[float, Feed("l1", ("base",), surveyed=True)]
 """Sum of magnitudes over the tensor or the whole model, float64."""
+Ranks = Annotated[Tensor, Feed("ranks", ("base",), surveyed=True)]
+"""Place of each entry's magnitude in its row or tensor, 0 the largest, (n, *piece), int32."""
+Ordered = Annotated[Tensor, Feed("ordered", ("base",), surveyed=True)]
+"""Values at some places of each expert's ascending order over the model, (places, n)."""
+Sizes = Annotated[Tensor, Feed("sizes", ("base",), surveyed=True)]
+"""Each expert's sum of magnitudes over the model, and of its tensors' mean ones, (2, n)."""
 Fisher = Annotated[Tensor, Feed("fisher", ("calibration data",))]
 """How much each expert's predictions depend on each entry."""
 
@@ -102,9 +114,10 @@ def of(
     scope: str = "tensor",
     on: Callable[..., Any] | None = None,
     when: Callable[[Mapping[str, Any]], bool] | None = None,
+    places: Callable[[Mapping[str, Any], int], tuple[int, ...]] | None = None,
 ) -> Of:
     """Say what a surveyed feed is about; see `Of`."""
-    return Of(knob, scope, on, when)
+    return Of(knob, scope, on, when, places)
 
 
 def merge_method(
@@ -174,7 +187,11 @@ def _check_survey(method: Method, use: FeedUse) -> None:
     names = {p.name for p in method.params}
     if use.feed.name == "cut" and use.of.knob not in names:
         raise TypeError(f"{method.name}: {use.name!r} must be of('SETTING'), one of its own.")
-    if use.of.scope not in ("global", "tensor", *names):
+    if use.feed.name == "ordered" and use.of.places is None:
+        raise TypeError(f"{method.name}: {use.name!r} must be of(places=…).")
+    if use.feed.name in ("ordered", "sizes") and use.of.scope != "global":
+        raise TypeError(f"{method.name}: {use.name!r} must be of(scope='global').")
+    if use.of.scope not in ("global", "tensor", "row", *names):
         raise TypeError(f"{method.name}: {use.of.scope!r} is neither a scope nor a setting.")
     if use.of.on is not None:
         missing = [p.name for p in read_signature(use.of.on).params if p.name not in names]

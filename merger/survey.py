@@ -13,7 +13,8 @@ from merger.feeds import Serving
 from merger.inputs import Inputs
 from merger.lazy import Tensor, torch
 from merger.lru import Lru
-from merger.pieces import BLOCK, Piece, cut_up
+from merger.order import order_of, ranks_of, stream_order
+from merger.pieces import BLOCK, Piece, cut_up, row_length
 from merger.plan import Plan, TensorPlan
 from merger.progress import Progress, Report, check_cancel
 from merger.settings import Settings, Stage
@@ -76,13 +77,16 @@ class Survey:
         for stage in self.plan.stages if stages is None else stages:
             for use in _surveyed(stage):
                 knobs = [stage.knobs(s) for s in self._variants()]
-                reach = [k for k in knobs if use.of.scope_at(k) == "global"]
-                if use.feed.name == "cut" and reach:
+                if not any(use.of.scope_at(k) == "global" and use.of.wanted_at(k) for k in knobs):
+                    continue
+                if use.feed.name == "cut":
                     self._global_cuts(stage, use)
-                if use.feed.name == "l1" and any(
-                    use.of.when is None or use.of.when(k) for k in reach
-                ):
+                if use.feed.name == "l1":
                     self._l1_of(stage, use.of, self.plan.merged, "")
+                if use.feed.name == "ordered" and self.plan.numel:
+                    self._ordered_of(stage, use.of)
+                if use.feed.name == "sizes":
+                    self._sizes_of(stage, use.of)
         # What is taken later happens between blocks, whose own progress counts then.
         self._report = None
 
@@ -131,6 +135,24 @@ class Survey:
         if use.of.scope_at(stage.knobs(tensor.settings)) == "global":
             return self._l1_of(stage, use.of, self.plan.merged, "")
         return self._l1_of(stage, use.of, (tensor,), tensor.key)
+
+    def ranks(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
+        """Return the place of each entry by magnitude in its row or tensor, (n, length)."""
+        tensor = serving.piece.first
+        by_row = use.of.scope_at(stage.knobs(tensor.settings)) == "row"
+        columns = row_length(tensor.shape) if by_row else tensor.numel
+        return ranks_of(serving.deltas(stage), columns)
+
+    def ordered(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
+        """Return values at some places of each expert's ascending order, (places, n)."""
+        found = self._ordered_of(stage, use.of)
+        assert use.of.places is not None
+        places = use.of.places(stage.knobs(serving.settings), self.plan.numel)
+        return torch.from_numpy(np.stack([found[p] for p in places])).to(self._device)
+
+    def sizes(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
+        """Return each expert's sums of magnitudes and of mean magnitudes, (2, n)."""
+        return torch.from_numpy(self._sizes_of(stage, use.of))
 
     def _keep(self, name: Hashable, make: Callable[[], Any]) -> Any:
         return self._known.get_or_make(name, make)
@@ -233,6 +255,46 @@ class Survey:
             elected = serving.evaluate(stage, signature_of(of.on))
             balance += int((elected > 0).sum()) - int((elected < 0).sum())
         return float(np.sign(balance))
+
+    def _ordered_of(self, stage: Stage, of: Of) -> Mapping[int, np.ndarray]:
+        """Return each expert's values over the model by place, for every setting there is."""
+        assert of.places is not None
+        knobs = [stage.knobs(s) for s in self._variants()]
+        wanted = {p for k in knobs for p in of.places(k, self.plan.numel)}
+        name = ("ordered", _place(stage), of)
+        return self._keep(name, lambda: self._ordered(stage, of, tuple(sorted(wanted))))
+
+    def _ordered(self, stage: Stage, of: Of, places: tuple[int, ...]) -> Mapping[int, np.ndarray]:
+        """Return each expert's values at these places, by place, in memory or streamed."""
+
+        def blocks() -> Iterator[np.ndarray]:
+            for serving in self._pieces(self.plan.merged, "Ranking changes"):
+                yield self._ranked_values(serving, stage, of)
+
+        if self.plan.numel * self.plan.n > IN_MEMORY:
+            return stream_order(blocks, self.plan.n, places)
+        return order_of(np.concatenate(list(blocks()), axis=1), places)
+
+    def _ranked_values(self, serving: Serving, stage: Stage, of: Of) -> np.ndarray:
+        """Return the values put in order, (n, length): magnitudes unless `on` is given."""
+        if of.on is None:
+            return self._magnitudes(serving, stage, of)
+        return serving.evaluate(stage, signature_of(of.on), weighted=False).cpu().numpy()
+
+    def _sizes_of(self, stage: Stage, of: Of) -> np.ndarray:
+        return self._keep(("sizes", _place(stage), of), lambda: self._sizes_pass(stage, of))
+
+    def _sizes_pass(self, stage: Stage, of: Of) -> np.ndarray:
+        result = np.zeros((2, self.plan.n))
+        for serving in self._pieces(self.plan.merged, "Measuring sizes"):
+            stack = (
+                serving.deltas(stage, weighted=True)
+                if of.on is None
+                else serving.evaluate(stage, signature_of(of.on))
+            )
+            sums = np.array([l1(row) for row in stack])
+            result += np.stack([sums, sums / serving.piece.first.numel])
+        return result
 
     def _gram(self, tensor: TensorPlan, stage: Stage, of_weights: bool) -> np.ndarray:
         n = self.plan.n
