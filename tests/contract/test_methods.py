@@ -75,21 +75,21 @@ def test_every_track_lies_within_the_bounds_and_holds_the_default(name):
 
 @pytest.mark.parametrize(("name", "param"), PARAMS)
 def test_every_setting_refuses_what_is_not_valid(name, param):
-    base, experts = models(2)
+    base, experts = models(3)
     with pytest.raises(RecipeError, match=f"{name}: {param} must be"):
         run(name, experts, base, {param: METHODS[name].param(param).bad_value()})
 
 
 @pytest.mark.parametrize(("name", "param"), PARAMS)
 def test_every_setting_at_its_default_changes_nothing(name, param):
-    base, experts = models(2)
+    base, experts = models(3)
     default = METHODS[name].param(param).default
     assert same_bytes(run(name, experts, base, {param: default}), run(name, experts, base))
 
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_an_unknown_setting_is_an_error(name):
-    base, experts = models(2)
+    base, experts = models(3)
     with pytest.raises(RecipeError, match=f"{name} has no parameter 'densty'"):
         run(name, experts, base, {"densty": 1})
 
@@ -116,15 +116,15 @@ def test_a_dialect_is_only_other_defaults(name):
 
 @pytest.mark.parametrize("name", [m.name for m in METHODS.values() if m.stage == "merge"])
 def test_coefficients_matter_unless_the_method_says_why_not(name):
-    n = min(2, METHODS[name].experts[1] or 2)
+    n = min(3, METHODS[name].experts[1] or 3)
     base, experts = models(n)
-    moved = run(name, experts, base, weights=(0.25, 1.5)[:n])
+    moved = run(name, experts, base, weights=(0.25, 1.5, 0.5)[:n])
     assert same_bytes(moved, run(name, experts, base)) == bool(METHODS[name].weights_note)
 
 
 @pytest.mark.parametrize("name", [m.name for m in METHODS.values() if not is_random(m)])
 def test_methods_without_chance_do_not_see_the_seed(name):
-    base, experts = models(2)
+    base, experts = models(3)
     assert same_bytes(run(name, experts, base, seed=1), run(name, experts, base, seed=2))
 
 

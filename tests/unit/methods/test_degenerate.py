@@ -28,14 +28,15 @@ def test_models_of_nothing_but_zeros(name):
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_a_model_of_one_number(name):
-    result = run(name, [{"w": torch.tensor(2.0)}, {"w": torch.tensor(3.0)}], {"w": torch.ones(())})
+    experts = [{"w": torch.tensor(value)} for value in (2.0, 3.0, 5.0)]
+    result = run(name, experts, {"w": torch.ones(())})
     assert result["w"].shape == () and torch.isfinite(result["w"])
 
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_a_model_with_an_empty_tensor(name):
     model = {"w": torch.ones(2), "gone": torch.zeros(0, 4)}
-    assert run(name, [model, model], model)["gone"].shape == (0, 4)
+    assert run(name, [model] * 3, model)["gone"].shape == (0, 4)
 
 
 @pytest.mark.parametrize("name", list(METHODS))
@@ -54,7 +55,7 @@ READS += [(m.name, "base") for m in METHODS.values() if "base" in m.needs]
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize(("name", "where"), READS)
 def test_an_input_that_is_not_finite_is_named(name, where, bad):
-    base, experts = models(2)
+    base, experts = models(3)
     broken = base if where == "base" else experts[0]
     broken["layers.0.w"][1, 2] = bad
     with pytest.raises(FeedError, match=f"{where}: layers.0.w holds NaN or infinity"):

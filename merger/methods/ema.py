@@ -1,0 +1,34 @@
+"""EMA: a moving average over checkpoints in the order they were saved."""
+
+from typing import Annotated
+
+from merger.algebra import weighted_total
+from merger.spec import Knob, Weight, Weights, merge_method
+
+
+@merge_method(
+    "EMA",
+    family="averaging",
+    paper="arXiv:2305.16834",
+    laws=("single", "idempotent", "homogeneous", "odd", "shift", "local"),
+)
+def ema(
+    theta: Weights,
+    *,
+    decay: Annotated[float, Knob(0.0, 1.0, slider=(0.0, 1.0), step=0.01, symbol="β")] = 0.5,
+) -> Weight:
+    """Average checkpoints in order, each one fading as later ones come in.
+
+    θ ← β θ + (1 − β) θₜ for t = 2, 3, …, starting from θ₁
+
+    Args:
+        theta: The checkpoints' weights, the oldest first.
+        decay: How much of what is there already stays; 0 is the last checkpoint, 1 the first.
+    Reference: a variant of checkpoint averaging; Schmidt et al., Free Lunch, 2023,
+        arXiv:2305.16834.
+    """
+    last = len(theta) - 1
+    first = [decay**last]
+    return weighted_total(
+        theta, first + [(1.0 - decay) * decay ** (last - i) for i in range(1, last + 1)]
+    )
