@@ -145,7 +145,8 @@ def test_models_that_float32_cannot_take_back_keep_their_own_numbers():
     assert not FlatInputs(stack).exact
     flat = FlatInputs(stack, [expert])
     assert flat.theta(0, 0, 2).tolist() == [1.25, 2.0]
-    assert flat.nbytes == 4 * 2 * 3
+    assert flat.theta(0, 1, 2).tolist() == [2.0]
+    assert flat.nbytes == 4 * 2 * 2 + 12  # one number does not come back, and only it is kept
 
 
 def test_models_in_memory_may_be_marked_read_only(fitted):
