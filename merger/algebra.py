@@ -176,6 +176,14 @@ def l1(values: Tensor) -> float:
     return sum_chunks(flat, lambda chunk: float(np.add.reduce(np.abs(chunk).astype(np.float64))))
 
 
+def sum_of_squares(values: Tensor) -> float:
+    """Return the sum of squares in float64, added over pieces of fixed length."""
+    flat = values.detach().reshape(-1).cpu().numpy()
+    return sum_chunks(
+        flat, lambda chunk: float(np.add.reduce(np.square(chunk.astype(np.float64))))
+    )
+
+
 def sum_chunks(flat: np.ndarray, measure: Callable[[np.ndarray], float]) -> float:
     """Add up a measure over pieces of fixed length, in order."""
     result = 0.0

@@ -9,7 +9,7 @@ from merger.lazy import Tensor, torch
 from merger.pieces import Piece
 from merger.plan import Plan
 from merger.settings import Stage
-from merger.signature import FeedUse, Signature
+from merger.signature import FeedUse, Of, Signature
 
 
 class Statistics(Protocol):
@@ -29,6 +29,14 @@ class Statistics(Protocol):
 
     def l1(self, serving: "Serving", stage: Stage, use: FeedUse) -> float | None:
         """Return a sum of magnitudes."""
+        ...
+
+    def norms(self, serving: "Serving", stage: Stage, use: FeedUse) -> tuple[float, ...]:
+        """Return lengths."""
+        ...
+
+    def costly(self, serving: "Serving", stage: Stage, of: Of) -> Tensor:
+        """Return what a slow function gives for the piece, flat."""
         ...
 
     def ranks(self, serving: "Serving", stage: Stage, use: FeedUse) -> Tensor:
@@ -133,6 +141,11 @@ class Serving:
         stacked = signature.output in ("deltas", "per_task")
         return result.reshape((self.plan.n, -1) if stacked else (-1,))
 
+    def costly(self, stage: Stage, of: Of) -> Tensor:
+        """Return what a slow function gives, computed once: (length,) or (n, length)."""
+        name = ("costly", stage.label, stage.index, of.on)
+        return self._once(name, lambda: self._statistics.costly(self, stage, of))
+
     def knobs(self, stage: Stage, function: Signature) -> dict[str, Any]:
         """Return the settings of a function as it is called with them."""
         settings = stage.knobs(self.settings)
@@ -156,6 +169,11 @@ class Serving:
             return self.settings.weights
         if name == "depth":
             return self.piece.first.depth
+        if name == "key":
+            return self.piece.first.key
+        if name == "costly":
+            made = self.costly(stage, use.of)
+            return made.reshape((*made.shape[:-1], *self._shape(stage)))
         if name == "uniform":
             draw = partial(self._inputs.uniform, self.piece, stage.salt)
             return self._stacked(stage, self._once(("uniform", stage.salt), draw))
@@ -175,7 +193,7 @@ class Serving:
             return self._statistics.gram(self, stage, use)
         if name == "ranks":
             return self._stacked(stage, self._statistics.ranks(self, stage, use))
-        if name in ("l1", "ordered", "sizes"):
+        if name in ("l1", "norms", "ordered", "sizes"):
             return getattr(self._statistics, name)(self, stage, use)
         computed = self._once(name, partial(self._inputs.data, name, self.piece))
         return self._stacked(stage, computed)

@@ -150,12 +150,12 @@ class FlatSurvey(Survey):
 
     def ranks(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return the place of each entry by magnitude in its row or tensor, (n, length)."""
-        tensor = serving.piece.first
+        piece = serving.piece
         if 4 * self.plan.n * self.plan.numel > self.cache.budget // 2:
             return super().ranks(serving, stage, use)
-        scope = use.of.scope_at(stage.knobs(tensor.settings))
-        seen = self._seen(stage, Of(), (tensor,))
-        key = ("ranks", self.plan.names, tensor.key, scope, seen)
+        scope = use.of.scope_at(stage.knobs(piece.settings))
+        seen = self._seen(stage, Of(), piece.tensors)
+        key = ("ranks", self.plan.names, piece.first.key, piece.start, piece.stop, scope, seen)
         parent = super()
         return self.cache.get_or_make(key, lambda: parent.ranks(serving, stage, use))
 
@@ -176,6 +176,16 @@ class FlatSurvey(Survey):
             lambda: self.cache.get_or_make(key, lambda: self._gram(tensor, stage, of_weights)),
         )
         return super().gram(serving, stage, use)
+
+    def costly(self, serving: Serving, stage: Stage, of: Of) -> Tensor:
+        """Return what a slow function gives, kept for other settings that it does not take."""
+        tensor, parent = serving.piece.first, super()
+        assert of.on is not None
+        fed = {use.feed.name for use in signature_of(of.on).feeds}
+        weights = tensor.weights if fed & {"deltas", "coefficients"} else ()
+        seen = self._seen(stage, Of(on=of.on), (tensor,))
+        key = ("costly", self.plan.names, tensor.key, seen, weights)
+        return self.cache.get_or_make(key, lambda: parent.costly(serving, stage, of))
 
     def _seen(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> Any:
         """Return what the values that a statistic is about depend on, besides the models."""

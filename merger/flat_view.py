@@ -18,7 +18,7 @@ from merger.survey import SurveyCache
 # Small enough that a stack of eight experts stays in the cache of one core.
 FLAT_BLOCK = 1 << 16
 # Feeds that differ from tensor to tensor.
-ALONE = {"gram", "weight_gram", "l1", "depth", "in_layers", "ranks"}
+ALONE = {"gram", "weight_gram", "l1", "depth", "ranks", "costly", "key", "norms"}
 
 
 class SlotLike(Protocol):

@@ -76,7 +76,7 @@ class Method:
     def weights_note(self) -> str:
         """Why per-expert coefficients have no effect; empty where they have one."""
         names = [use.feed.name for use in self.feeds]
-        if self.stage != "merge" or "deltas" in names or "coefficients" in names:
+        if self.stage != "merge" or {"deltas", "coefficients", "costly"} & set(names):
             return ""
         return f"{self.title} does not use coefficients."
 

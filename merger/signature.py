@@ -47,6 +47,7 @@ class Of:
         when: Whether these settings need the survey at all; None is fed where they do not.
         places: For ordered values: which places of the ascending order, from the settings and the
             number of entries.
+        nonzero: Whether a share counts only entries that are not 0, of what a slow `on` gives.
     """
 
     knob: str = ""
@@ -54,6 +55,7 @@ class Of:
     on: Callable[..., Any] | None = None
     when: Callable[[Mapping[str, Any]], bool] | None = None
     places: Callable[[Mapping[str, Any], int], tuple[int, ...]] | None = None
+    nonzero: bool = False
 
     def scope_at(self, knobs: Mapping[str, Any]) -> str:
         """Return "global", "tensor" or "row" at these settings."""

@@ -25,6 +25,7 @@ __all__ = [
     "SCOPES",
     "Base",
     "Coefficients",
+    "Costly",
     "Cut",
     "Delta",
     "Deltas",
@@ -32,9 +33,11 @@ __all__ = [
     "Feed",
     "Fisher",
     "Gram",
+    "Key",
     "Knob",
     "Majority",
     "Method",
+    "Norms",
     "Ordered",
     "Param",
     "PerTask",
@@ -66,6 +69,8 @@ Uniform = Annotated[Tensor, Feed("uniform")]
 """Random numbers in [0, 1), the same whatever the block: see merger/randomness.py."""
 DepthAt = Annotated[float, Feed("depth")]
 """Relative depth of the tensor in [0, 1]; 0 outside the layers."""
+Key = Annotated[str, Feed("key")]
+"""The tensor's name on disk."""
 Update = Annotated[Tensor, Feed("update", ("base",))]
 """What the method changed: the merged model minus the base. For verbs after the method."""
 Cut = Annotated[Tensor, Feed("cut", ("base",), surveyed=True)]
@@ -78,6 +83,10 @@ WeightGram = Annotated[Tensor, Feed("weight_gram", surveyed=True)]
 """Inner products of the experts' weights over the tensor, (n, n), float64."""
 L1 = Annotated[float, Feed("l1", ("base",), surveyed=True)]
 """Sum of magnitudes over the tensor or the whole model, float64."""
+Norms = Annotated[tuple[float, ...], Feed("norms", ("base",), surveyed=True)]
+"""Length of each task vector, or of what `on` gives, over the tensor or the whole model."""
+Costly = Annotated[Tensor, Feed("costly", ("base",))]
+"""What the slow function `on` gives; kept while settings move that it does not take."""
 Ranks = Annotated[Tensor, Feed("ranks", ("base",), surveyed=True)]
 """Place of each entry's magnitude in its row or tensor, 0 the largest, (n, *piece), int32."""
 Ordered = Annotated[Tensor, Feed("ordered", ("base",), surveyed=True)]
@@ -115,9 +124,10 @@ def of(
     on: Callable[..., Any] | None = None,
     when: Callable[[Mapping[str, Any]], bool] | None = None,
     places: Callable[[Mapping[str, Any], int], tuple[int, ...]] | None = None,
+    nonzero: bool = False,
 ) -> Of:
     """Say what a surveyed feed is about; see `Of`."""
-    return Of(knob, scope, on, when, places)
+    return Of(knob, scope, on, when, places, nonzero)
 
 
 def merge_method(
@@ -185,6 +195,8 @@ def _check(method: Method) -> None:
 
 def _check_survey(method: Method, use: FeedUse) -> None:
     names = {p.name for p in method.params}
+    if use.feed.name == "costly" and use.of.on is None:
+        raise TypeError(f"{method.name}: {use.name!r} must be of(on=FUNCTION).")
     if use.feed.name == "cut" and use.of.knob not in names:
         raise TypeError(f"{method.name}: {use.name!r} must be of('SETTING'), one of its own.")
     if use.feed.name == "ordered" and use.of.places is None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from math import sqrt
 from threading import Event
 from typing import Any
 
 import numpy as np
 
-from merger.algebra import CHUNK, l1
+from merger.algebra import CHUNK, l1, sum_of_squares
 from merger.cuts import Cut, cut_of, keep_count, stream_cuts, survives
 from merger.feeds import Serving
 from merger.inputs import Inputs
@@ -83,6 +84,8 @@ class Survey:
                     self._global_cuts(stage, use)
                 if use.feed.name == "l1":
                     self._l1_of(stage, use.of, self.plan.merged, "")
+                if use.feed.name == "norms":
+                    self._norms_of(stage, use.of, self.plan.merged, "")
                 if use.feed.name == "ordered" and self.plan.numel:
                     self._ordered_of(stage, use.of)
                 if use.feed.name == "sizes":
@@ -154,6 +157,18 @@ class Survey:
         """Return each expert's sums of magnitudes and of mean magnitudes, (2, n)."""
         return torch.from_numpy(self._sizes_of(stage, use.of))
 
+    def norms(self, serving: Serving, stage: Stage, use: FeedUse) -> tuple[float, ...]:
+        """Return the lengths of the task vectors, or the one of a result, over the scope."""
+        tensor = serving.piece.first
+        if use.of.scope_at(stage.knobs(tensor.settings)) == "global":
+            return self._norms_of(stage, use.of, self.plan.merged, "")
+        return self._norms_of(stage, use.of, (tensor,), tensor.key)
+
+    def costly(self, serving: Serving, stage: Stage, of: Of) -> Tensor:
+        """Return what a slow function gives for the piece, flat."""
+        assert of.on is not None
+        return serving.evaluate(stage, signature_of(of.on))
+
     def _keep(self, name: Hashable, make: Callable[[], Any]) -> Any:
         return self._known.get_or_make(name, make)
 
@@ -192,13 +207,16 @@ class Survey:
         """Return |values| that a cut ranks, (n, length); coefficients do not count."""
         if of.on is None:
             values = serving.deltas(stage)
+        elif of.nonzero:
+            values = serving.costly(stage, of)
         else:
             values = serving.evaluate(stage, signature_of(of.on), weighted=False)
         return values.abs().cpu().numpy()
 
     def _tensor_cuts(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> list[Cut]:
         shares = _shares(stage.knobs(tensor.settings)[use.of.knob], self.plan.n)
-        counts = [keep_count(share, tensor.numel) for share in shares]
+        entries = self._entries((tensor,), stage, use.of, tensor.key)
+        counts = [keep_count(s, e) for s, e in zip(shares, entries, strict=True)]
         found = self._select((tensor,), stage, use.of, [{k} for k in counts], tensor.numel)
         return [cuts[k] for cuts, k in zip(found, counts, strict=True)]
 
@@ -212,17 +230,34 @@ class Survey:
         return self._keep(name, lambda: self._find_global_cuts(stage, use))
 
     def _find_global_cuts(self, stage: Stage, use: FeedUse) -> Mapping[int, list[Cut]]:
-        counts = {
-            id(settings): [
-                keep_count(share, self.plan.numel)
-                for share in _shares(stage.knobs(settings)[use.of.knob], self.plan.n)
-            ]
+        entries = self._entries(self.plan.merged, stage, use.of, "")
+        shares = {
+            id(settings): _shares(stage.knobs(settings)[use.of.knob], self.plan.n)
             for settings in self._variants()
             if use.of.scope_at(stage.knobs(settings)) == "global"
+        }
+        counts = {
+            at: [keep_count(s, e) for s, e in zip(row, entries, strict=True)]
+            for at, row in shares.items()
         }
         wanted = [{row[i] for row in counts.values()} for i in range(self.plan.n)]
         found = self._select(self.plan.merged, stage, use.of, wanted, self.plan.numel)
         return {at: [found[i][k] for i, k in enumerate(row)] for at, row in counts.items()}
+
+    def _entries(
+        self, tensors: Sequence[TensorPlan], stage: Stage, of: Of, scope_name: str
+    ) -> list[int]:
+        """Return for each expert how many entries a share is a share of."""
+        if not of.nonzero:
+            return [sum(t.numel for t in tensors)] * self.plan.n
+        name = ("entries", _place(stage), of, scope_name)
+        return self._keep(name, lambda: self._count_nonzero(tensors, stage, of))
+
+    def _count_nonzero(self, tensors: Sequence[TensorPlan], stage: Stage, of: Of) -> list[int]:
+        found = np.zeros(self.plan.n, np.int64)
+        for serving in self._pieces(tensors, "Counting changes"):
+            found += np.count_nonzero(self._magnitudes(serving, stage, of), axis=1)
+        return found.tolist()
 
     def _select(
         self,
@@ -316,6 +351,22 @@ class Survey:
         for serving in self._pieces(tensors, "Measuring sizes"):
             result += l1(serving.evaluate(stage, signature_of(of.on)))
         return result
+
+    def _norms_of(
+        self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str
+    ) -> tuple[float, ...]:
+        name = ("norms", _place(stage), of, scope_name)
+        return self._keep(name, lambda: self._norms_pass(stage, of, tensors))
+
+    def _norms_pass(
+        self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]
+    ) -> tuple[float, ...]:
+        found: list[float] = []
+        for serving in self._pieces(tensors, "Measuring lengths"):
+            values = serving.deltas(stage, True) if of.on is None else serving.costly(stage, of)
+            squares = [sum_of_squares(row) for row in values.reshape(-1, len(serving.piece))]
+            found = [a + b for a, b in zip(found or [0.0] * len(squares), squares, strict=True)]
+        return tuple(sqrt(square) for square in found)
 
 
 def add_products(products: np.ndarray, stack: np.ndarray) -> None:

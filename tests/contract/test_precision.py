@@ -35,6 +35,9 @@ class SingleStatistics:
         self.single = lambda piece: Serving(plan, inputs, survey, piece)
         self.survey = survey
 
+    def costly(self, serving, stage, of):
+        return self.survey.costly(serving, stage, of)
+
     def __getattr__(self, name):
         take = getattr(self.survey, name)
         return lambda serving, stage, use: take(self.single(serving.piece), stage, use)
