@@ -5,37 +5,53 @@ import { button, h } from "./studio/dom.js";
 import { mountExperts } from "./studio/experts.js";
 import { mountJob } from "./studio/job.js";
 import { mountKeys, toggleHelp } from "./studio/keys.js";
-import { mountKnobs, sliderRow } from "./studio/knobs.js";
+import { mountKnobs } from "./studio/knobs.js";
 import { mountMethod } from "./studio/method.js";
 import { mountRecipe } from "./studio/recipe.js";
+import { sliderRow } from "./studio/slider.js";
 
-function section(title, node, extra) {
-  return h("section", { class: "ms-section" }, h("h3", { class: "ms-section__title" }, title), extra, node);
+function section(title, node, aside) {
+  return h("section", { class: "ms-section" }, h("h3", { class: "ms-section__title" }, title, aside), node);
+}
+
+/** On a small screen the controls are a sheet at the lower edge, where the thumb is. */
+function sheet(body) {
+  const toggle = h("button", { type: "button", class: "ms-sheet__toggle", id: "ms-sheet", "aria-expanded": "false",
+    "aria-controls": "ms-controls", onclick: () => {
+      const open = body.classList.toggle("ms-sidebar--open");
+      toggle.setAttribute("aria-expanded", String(open));
+    } }, "Controls");
+  return toggle;
 }
 
 function buildSidebar(root) {
   const part = () => h("div", {});
-  const [experts, method, knobs, weights, after, job] = Array.from({ length: 6 }, part);
-  const line = h("p", { class: "ms-recipe-line", id: "ms-line" });
-  const mark = h("p", { class: "ms-help", id: "ms-digest" });
+  const [experts, method, knobs, after, job] = Array.from({ length: 5 }, part);
+  const line = h("p", { class: "ms-recipe-line", id: "ms-line", tabindex: "0", "aria-label": "Recipe in one line" });
+  const mark = h("span", { class: "ms-section__aside", id: "ms-digest" });
   const undoButton = button("Undo", undo, { id: "ms-undo", title: "Undo (z)" });
   const redoButton = button("Redo", redo, { id: "ms-redo", title: "Redo (Shift+z)" });
   const pinButton = button("Pin", togglePin, { id: "ms-pin", title: "Pin this merge and compare with it (p)", "aria-pressed": "false" });
   const equal = button("Equal", () => edit((draft) => draft.experts.forEach((row) => { row.weight = 1; })),
     { id: "ms-equal", title: "All coefficients 1" });
   const help = button("?", toggleHelp, { id: "ms-help", title: "Keys", "aria-label": "Help: keys" });
-  root.replaceChildren(h("aside", { class: "ms-sidebar", "aria-label": "Recipe" },
-    section("Experts", experts), section("Method", method), section("Settings", knobs),
-    section("Coefficients", weights, h("div", { class: "ms-buttons" }, equal, undoButton, redoButton, pinButton, help)),
-    section("Afterwards", after), section("Recipe", h("div", {}, line, mark, job))));
+  const body = h("aside", { class: "ms-sidebar", "aria-label": "Recipe" });
+  body.append(
+    h("div", { class: "ms-sidebar__head" }, sheet(body),
+      h("div", { class: "ms-buttons", role: "group", "aria-label": "History and comparison" },
+        undoButton, redoButton, pinButton, equal, help)),
+    h("div", { class: "ms-sidebar__body", id: "ms-controls" }, section("Experts", experts), section("Method", method),
+      section("Settings", knobs), section("Afterwards", after)),
+    h("div", { class: "ms-sidebar__foot" }, section("Recipe", h("div", {}, line, job), mark)));
+  root.replaceChildren(body);
   mountExperts(experts);
   mountMethod(method);
-  mountKnobs(knobs, weights, after);
+  mountKnobs(knobs, after);
   mountJob(job);
   on("answer", () => {
-    line.textContent = state.line;
-    mark.textContent = `digest ${state.digest.slice(0, 12)}`;
-    mark.title = state.digest;
+    line.textContent = line.title = state.line;
+    mark.textContent = state.digest.slice(0, 12);
+    mark.title = `Digest ${state.digest}`;
   });
   on("history", () => {
     undoButton.disabled = !state.canUndo;

@@ -79,14 +79,20 @@ function chip(row, index) {
     toggle, step, h("span", { class: "ms-chip__score" }), alone, coefficient(row, index));
 }
 
-/** How much an expert counts; nothing where the method gives all the same say. */
+/** How much an expert counts; disabled, with the reason, where the method gives all the same say. */
 function coefficient({ name }, index) {
-  if (methodOf(state.draft.method)?.weights_note) return null;
-  return sliderRow({ id: `ms-weight-${index}`, kind: "row", label: `${name}: coefficient`,
+  const reason = methodOf(state.draft.method)?.weights_note;
+  const node = sliderRow({ id: `ms-weight-${index}`, kind: "row", label: `${name}: coefficient`,
     low: -1, high: 2, step: 0.01, neutral: 1,
-    help: `Multiplies the task vector of ${name}. 1 (the mark; double click) leaves it as it is.`,
+    help: reason || `Multiplies the task vector of ${name}. 1 (the mark; double click) leaves it as it is.`,
     get: () => state.draft.experts[index].weight,
     set: (value) => edit((draft) => { draft.experts[index].weight = value; }) });
+  if (reason) {
+    node.classList.add("ms-row--disabled");
+    node.show = () => {};
+    for (const input of node.querySelectorAll("input")) input.disabled = true;
+  }
+  return node;
 }
 
 function show() {

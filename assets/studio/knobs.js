@@ -1,59 +1,22 @@
-/** Rows of sliders: the method's knobs, the experts' coefficients, the verbs that follow. */
+/** What the method and the verbs that follow can be told, a row for each setting. */
 
 import { edit, on, state } from "./conversation.js";
-import { activeRows, colourOf } from "./experts.js";
-import { h, short } from "./dom.js";
+import { h } from "./dom.js";
 import { methodOf } from "./method.js";
-
-/**
- * One slider with its number. Values off the track are valid and stay as typed.
- * `kind` is "row" (one line, for an expert) or "knob" (label above the track).
- */
-export function sliderRow({ id, kind = "knob", label, symbol, help, low, high, step, get, set, colour, extra }) {
-  const c = (part) => `ms-${kind}__${part}`;
-  const range = h("input", { type: "range", class: c("track"), min: low, max: high, step, "aria-label": label,
-    id: `${id}-track`, oninput: (e) => set(Number(e.target.value)) });
-  const number = h("input", { type: "number", class: c("number"), step: "any", "aria-label": `${label}, value`,
-    id: `${id}-number`, onkeydown: (e) => { if (e.key === "Enter") e.target.blur(); }, onchange: (e) => {
-      if (e.target.value !== "" && Number.isFinite(Number(e.target.value))) set(Number(e.target.value));
-      else row.show();
-    } });
-  const words = h("label", { class: c("label"), for: `${id}-track` }, label,
-    symbol && h("span", { class: "ms-knob__symbol" }, ` ${symbol}`));
-  const row = h("div", { class: `ms-${kind}`, id, colour, title: help || null },
-    colour && h("span", { class: c("dot"), "aria-hidden": "true" }), words, extra, range, number);
-  const share = (value) => `${Math.min(100, Math.max(0, (100 * (value - low)) / (high - low)))}%`;
-  row.show = () => {
-    const value = get();
-    const known = typeof value === "number";
-    range.value = known ? value : low;
-    if (document.activeElement !== number) number.value = known ? short(value) : "";
-    range.disabled = number.disabled = !known;
-    const [from, to] = [Math.min(0, known ? value : 0), Math.max(0, known ? value : 0)];
-    range.style.setProperty("--from", share(from));
-    range.style.setProperty("--to", share(to));
-  };
-  row.show();
-  return row;
-}
+import { sliderRow } from "./slider.js";
 
 let knobPlace = null;
-let weightPlace = null;
 let afterPlace = null;
 
-export function mountKnobs(knobs, weights, after) {
-  [knobPlace, weightPlace, afterPlace] = [knobs, weights, after];
+export function mountKnobs(knobs, after) {
+  [knobPlace, afterPlace] = [knobs, after];
   on("rebuild", build);
   on("draft", show);
   on("answer", show);
 }
 
 function show() {
-  for (const node of document.querySelectorAll(".ms-sidebar :is(.ms-row, .ms-knob)")) node.show?.();
-  const active = new Set(activeRows().map((row) => row.name));
-  for (const node of weightPlace.querySelectorAll(".ms-row")) {
-    node.hidden = !active.has(node.dataset.expert);
-  }
+  for (const node of document.querySelectorAll(".ms-sidebar .ms-knob")) node.show?.();
 }
 
 function build() {
@@ -61,28 +24,8 @@ function build() {
   knobPlace.replaceChildren(...(method?.params ?? []).map((param) => knob(method, param,
     () => state.draft.params, (change) => edit((draft) => change(draft.params)))));
   knobPlace.closest(".ms-section").hidden = !method?.params.length;
-  const note = method?.weights_note ?? "";
-  weightPlace.replaceChildren(
-    note ? h("p", { class: "ms-help" }, note) : "",
-    ...state.draft.experts.map((row, index) => weightRow(row, index, note)));
   buildAfter();
   show();
-}
-
-function weightRow(row, index, reason) {
-  const node = sliderRow({ id: `ms-weight-${index}`, kind: "row", label: row.name, colour: colourOf(row.name),
-    low: -1, high: 2, step: 0.01,
-    help: `Multiplies the task vector of ${row.name}; 1 leaves it as it is.`,
-    get: () => state.draft.experts[index].weight,
-    set: (value) => edit((draft) => { draft.experts[index].weight = value; }) });
-  node.dataset.expert = row.name;
-  if (reason) {
-    node.classList.add("ms-row--disabled");
-    node.title = reason;
-    node.show = () => {};
-    for (const input of node.querySelectorAll("input")) input.disabled = true;
-  }
-  return node;
 }
 
 function knob(method, param, get, change) {

@@ -4,6 +4,7 @@ import { edit, on, state, tell } from "./conversation.js";
 import { h } from "./dom.js";
 
 let place = null;
+let byPointer = false; // a list that was opened with the mouse closes on a choice; arrow keys walk on
 const remembered = {};
 
 export function mountMethod(node) {
@@ -24,14 +25,27 @@ function build() {
   const summary = h("summary", {}, h("span", { class: "ms-method__name" }, current?.title ?? state.draft.method),
     h("span", { class: "ms-method__summary" }, current?.summary ?? ""));
   const open = place.querySelector("details")?.open ?? false;
-  const details = h("details", { class: "ms-method", open }, summary, ...list);
-  const paper = current?.paper && h("p", { class: "ms-help" }, `Source: ${current.paper}`);
-  place.replaceChildren(...[details, paper].filter(Boolean));
+  const paper = current?.paper && h("p", { class: "ms-help ms-method__source" }, `Source: ${current.paper}`);
+  place.replaceChildren(h("details", { class: "ms-method", open, onkeydown: walk }, summary, ...list, paper));
+}
+
+function walk(event) {
+  byPointer = false;
+  if (event.target.tagName !== "INPUT" || !["Enter", "Escape"].includes(event.key)) return;
+  event.preventDefault();
+  close();
+}
+
+function close() {
+  const details = place.querySelector("details");
+  details.open = false;
+  details.querySelector("summary").focus();
 }
 
 function card(method) {
   const reason = unavailable(method);
-  return h("label", { class: "ms-method__option" },
+  return h("label", { class: "ms-method__option", onpointerdown: () => { byPointer = true; },
+    onclick: () => { if (byPointer && method.name === state.draft.method) close(); } },
     h("input", { type: "radio", name: "ms-method", value: method.name, disabled: Boolean(reason),
       checked: method.name === state.draft.method, onchange: () => choose(method) }),
     h("span", { class: "ms-method__name" }, method.title),
@@ -63,5 +77,6 @@ function choose(method) {
     draft.params = remembered[method.name] ?? {};
   });
   tell("rebuild");
-  place.querySelector(`input[value="${CSS.escape(method.name)}"]`)?.focus();
+  if (byPointer) close();
+  else place.querySelector(`input[value="${CSS.escape(method.name)}"]`)?.focus();
 }

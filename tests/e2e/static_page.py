@@ -35,7 +35,8 @@ window.send = (value) => window.blocks.bus.send(JSON.stringify(value));
 """
 
 SIDEBAR = """
-<aside class="ms-sidebar" style="width: 300px; flex: none">
+<aside class="ms-sidebar ms-sidebar--open" style="width: 300px; flex: none">
+<div class="ms-sidebar__body">
   <div class="ms-section"><h3 class="ms-section__title">Experts
     <span class="ms-section__aside">5 of 6</span></h3>
     <div class="ms-chips">%(chips)s</div></div>
@@ -59,16 +60,16 @@ SIDEBAR = """
   <div class="ms-section"><h3 class="ms-section__title">Settings</h3>
     <div class="ms-knob"><span class="ms-knob__label">Scale
       <span class="ms-knob__symbol">λ</span></span>
-      <input class="ms-knob__track" type="range" aria-label="Scale" style="--to: 60%%" value="60">
+      <input class="ms-knob__track" type="range" aria-label="Scale" style="--to: 0.6" value="60">
       <input class="ms-knob__number" type="number" aria-label="Scale" value="0.6"></div>
     <div class="ms-knob"><span class="ms-knob__label">Density</span>
-      <input class="ms-knob__track" type="range" aria-label="Density" style="--to: 20%%"
+      <input class="ms-knob__track" type="range" aria-label="Density" style="--to: 0.2"
         value="20">
       <input class="ms-knob__number" type="number" aria-label="Density" value="0.2"></div>
     <div class="ms-knob"><span class="ms-knob__label">Dialect</span>
       <select class="ms-knob__number" aria-label="Dialect"><option>paper</option></select></div>
   </div>
-  <div class="ms-section"><h3 class="ms-section__title">Coefficients</h3>%(rows)s</div>
+  </div><div class="ms-sidebar__foot">
   <div class="ms-buttons"><button class="ms-btn">Equal</button><button class="ms-btn">Undo</button>
     <button class="ms-btn" disabled>Redo</button>
     <button class="ms-btn" aria-pressed="true">Pin</button></div>
@@ -79,34 +80,29 @@ SIDEBAR = """
     <progress class="ms-job__bar" max="100" value="42"></progress>
     <div class="ms-job__text">42 of 100 tensors · 12 MB/s · 3 s left</div>
     <div class="ms-buttons"><button class="ms-btn ms-btn--danger">Cancel</button></div></div>
-</aside>"""
+</div></aside>"""
 
 
 def _sidebar(is_open: bool) -> str:
     names = ["digits", "letters", "kana", "fashion", "faces", "a-very-long-expert-name-of-a-user"]
-    chips, rows = "", ""
+    chips = ""
     for i, name in enumerate(names):
         style = f'style="--chip: var(--ms-expert-{i + 1})"'
         off = " ms-chip--off" if i == 3 else ""
+        state = " ms-row--disabled" if i == 3 else ""
+        disabled = "disabled" if i == 3 else ""
         chips += (
             f'<div class="ms-chip{off}" {style}><button class="ms-chip__toggle" '
             f'aria-pressed="{str(i != 3).lower()}"><span class="ms-chip__dot"></span>'
             f'<span class="ms-chip__name">{name}</span></button>'
             f'<span class="ms-chip__step">800</span><span class="ms-chip__score">9{i}.1%</span>'
             f'<button class="ms-chip__solo" aria-pressed="{str(i == 1).lower()}">solo</button>'
-            "</div>"
+            f'<div class="ms-row{state}"><input class="ms-row__track" type="range" {disabled} '
+            f'aria-label="{name}" value="{40 + 8 * i}" style="--from: 0.2; --to: 0.{40 + 8 * i}">'
+            f'<input class="ms-row__number" type="number" {disabled} '
+            f'aria-label="{name} weight" value="0.{4 + i}"></div></div>'
         )
-        state = " ms-row--disabled" if i == 3 else ""
-        disabled = "disabled" if i == 3 else ""
-        reason = '<span class="ms-row__reason">off: has no effect</span>' if i == 3 else ""
-        rows += (
-            f'<div class="ms-row{state}" {style}><span class="ms-row__dot"></span>'
-            f'<span class="ms-row__label">{name}</span><input class="ms-row__track" type="range" '
-            f'{disabled} aria-label="{name}" value="{40 + 8 * i}" style="--from: 20%; '
-            f'--to: {40 + 8 * i}%"><input class="ms-row__number" type="number" {disabled} '
-            f'aria-label="{name} weight" value="0.{4 + i}">{reason}</div>'
-        )
-    return SIDEBAR % {"chips": chips, "rows": rows, "open": "open" if is_open else ""}
+    return SIDEBAR % {"chips": chips, "open": "open" if is_open else ""}
 
 
 def page_html(sidebar: bool = False, spacer: int = 0) -> str:
