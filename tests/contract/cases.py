@@ -8,7 +8,7 @@ from torch import Tensor
 
 from merger.memory import merge_tensors
 from merger.recipe import Depth
-from merger.spec import METHODS, Method
+from merger.spec import METHODS, Method, Param
 
 GRID = (1, 2, 3, 5, 6, 8)
 SHAPES: Mapping[str, tuple[int, ...]] = {
@@ -99,6 +99,11 @@ def same_bytes(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
     )
 
 
+def _along_track(param: Param, shares: Sequence[float]) -> tuple[float, ...]:
+    low, high = param.knob.slider or (param.knob.low or 0.0, param.knob.high or 1.0)
+    return tuple(low + (high - low) * share for share in shares)
+
+
 def variants(name: str, n: int) -> list[dict[str, Any]]:
     """Return settings that reach every word and every kind of value of a method."""
     method = METHODS[name]
@@ -108,7 +113,7 @@ def variants(name: str, n: int) -> list[dict[str, Any]]:
         if param.type is bool:
             found.append({param.name: not param.default})
         if param.type is float:
-            found.append({param.name: Depth((0.9, 0.3, 0.6))})
+            found.append({param.name: Depth(_along_track(param, (0.9, 0.3, 0.6)))})
         if param.per_expert:
-            found.append({param.name: tuple(0.2 + 0.1 * i for i in range(n))})
+            found.append({param.name: _along_track(param, [0.2 + 0.1 * i for i in range(n)])})
     return found

@@ -1,0 +1,113 @@
+"""Verbs that decide which entries of a task vector count, and by how much."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from merger.algebra import row_length
+from merger.errors import RecipeError
+from merger.lazy import Tensor, torch
+
+
+def values_of(setting: float | Tensor, n: int) -> list[float]:
+    """Return a setting as one number per expert, as it was typed."""
+    if not isinstance(setting, torch.Tensor):
+        return [setting] * n
+    # The shortest text of a float32 is what somebody typed: 0.7 and not 0.69999999.
+    return [float(str(value)) for value in setting.reshape(-1).cpu().numpy()]
+
+
+def band(
+    ranks: Tensor, density: float | Tensor, gamma: float | Tensor, trim: str, like: Tensor
+) -> Tensor:
+    """Return 1 where an entry is neither among the largest nor among the small, 0 elsewhere.
+
+    Args:
+        ranks: Place of each entry by magnitude, 0 the largest, (n, *piece).
+        density: Share of each row or tensor that is kept.
+        gamma: Share of the largest that is not.
+        trim: "row" keeps at least one and fewer where the largest take its place; "tensor" gives
+            way to the share kept, and may keep none.
+        like: Decides the dtype.
+    """
+    n, size = len(ranks), row_length(ranks.shape[1:])
+    if trim == "tensor":
+        size = ranks[0].numel()
+    first, last = [], []
+    for share, removed in zip(values_of(density, n), values_of(gamma, n), strict=True):
+        count, top = int(share * size), int(removed * size)
+        if trim == "row":
+            count = max(1, count) if share > 0.0 else 0
+        elif share >= 1.0:
+            count, top = size, 0
+        else:
+            top = min(top, size - count)
+        first.append(top)
+        last.append(top + count)
+    shape = (n, *[1] * (ranks.dim() - 1))
+    low, high = (torch.tensor(v, device=ranks.device).reshape(shape) for v in (first, last))
+    return ((ranks >= low) & (ranks < high)).to(like.dtype)
+
+
+def keep_chances(
+    ranks: Tensor, density: float | Tensor, epsilon: float | Tensor, like: Tensor
+) -> Tensor:
+    """Return the probability with which each entry is kept: larger ones within a row more often.
+
+    Args:
+        ranks: Place of each entry by magnitude in its row, 0 the largest, (n, *piece).
+        density: The mean probability.
+        epsilon: How far the largest lies above it, and the smallest below.
+        like: Decides the dtype.
+    Raises:
+        RecipeError: a probability would not lie between 0 and 1.
+    """
+    n, columns = len(ranks), row_length(ranks.shape[1:])
+    chances = torch.empty(ranks.shape, dtype=like.dtype, device=ranks.device)
+    both = zip(values_of(density, n), values_of(epsilon, n), strict=True)
+    for (share, width), row, out in zip(both, ranks, chances, strict=True):
+        out.fill_(min(1.0, max(0.0, share)))
+        if not 0.0 < share < 1.0:
+            continue
+        if not 0.0 < share - width <= share + width < 1.0:
+            raise RecipeError(
+                f"density must lie further than epsilon ({width:g}) from 0 and from 1, "
+                f"or be 0 or 1, got {share:g}.",
+                "Lower epsilon, or move density.",
+            )
+        if columns > 1:
+            above = (columns - 1 - row).to(like.dtype) / (columns - 1)
+            out.copy_(above.mul_(2.0 * width).add_(share - width))
+    return chances
+
+
+def largest(values: Tensor, count: int) -> Tensor:
+    """Return 1 at the `count` largest values and 0 elsewhere; of equal ones the first count."""
+    flat = values.detach().reshape(-1).cpu().numpy()
+    kept = np.zeros(flat.shape, flat.dtype)
+    if count >= len(flat):
+        kept[:] = 1
+    elif count > 0:
+        threshold = np.partition(flat, len(flat) - count)[len(flat) - count]
+        above = flat > threshold
+        kept[above] = 1
+        kept[np.flatnonzero(flat == threshold)[: count - int(above.sum())]] = 1
+    return torch.from_numpy(kept).reshape(values.shape).to(values.device)
+
+
+def own_masks(tau: Tensor, unified: Tensor, strictness: float | Tensor) -> Tensor:
+    """Return 1 where an expert's own change outweighs what the others add, (n, *piece).
+
+    Args:
+        tau: Task vectors.
+        unified: What all of them merge to.
+        strictness: How many times larger it must be.
+    """
+    others = (unified - tau).abs_().mul_(strictness)
+    return torch.gt(tau.abs(), others, out=torch.empty_like(tau))
+
+
+def shares_of(sizes: Sequence[float]) -> list[float]:
+    """Return sizes as shares of their sum; equal shares where all are 0."""
+    whole = sum(sizes)
+    return [size / whole if whole else 1.0 / len(sizes) for size in sizes]

@@ -1,0 +1,67 @@
+"""SCE: select where experts differ most, weigh them by their energy, erase who disagrees."""
+
+from typing import Annotated, Literal
+
+from merger.algebra import elect_sign, mean, squares, total
+from merger.lazy import Tensor, torch
+from merger.masks import largest, shares_of
+from merger.spec import Delta, Deltas, Knob, merge_method
+
+
+@merge_method(
+    "SCE",
+    family="sign consensus",
+    paper="arXiv:2408.07990",
+    laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+    scope="tensor",
+    dialects={"mergekit": {"floor": 1e-6}, "fusechat": {"select": "weights"}},
+)
+def sce(
+    tau: Deltas,
+    *,
+    select_topk: Annotated[float, Knob(0.0, 1.0, slider=(0.01, 1.0), step=0.01)] = 1.0,
+    select: Literal["update", "weights"] = "update",
+    floor: Annotated[float, Knob(0.0)] = 0.0,
+    scale: Annotated[float, Knob(slider=(-1.0, 2.0), step=0.05, symbol="λ")] = 1.0,
+    dialect: Literal["paper", "mergekit", "fusechat"] = "paper",
+) -> Delta:
+    """Weigh experts by how much they changed each tensor, and drop whoever disagrees in sign.
+
+    M = top-k of Varₜ(τₜ); wₜ = mean (M τₜ)² / Σ; γ = sgn Σ M τₜ;
+    θ* = θ₀ + λ · Σ wₜ M τₜ / Σ wₜ over those with sgn τₜ = γ
+
+    Args:
+        tau: Task vectors.
+        select_topk: Share of entries that are selected, those in which experts differ most.
+        select: Update nothing but selected entries, or use them for the weights alone.
+        floor: Where the mean squares add up to less, experts count the same; also the least
+            divisor.
+        scale: Multiplies the whole update.
+        dialect: Whose defaults to use; mergekit's floor of 1e-6 makes most fine-tuned language
+            models count the same, FuseChat's code selects for the weights alone.
+    Reference: Wan et al., FuseChat, 2024, arXiv:2408.07990. Differs: nothing is selected with one
+        expert, whose variance is 0 everywhere.
+    """
+    chosen = tau
+    if select_topk < 1.0 and len(tau) > 1:
+        spread = _variance(tau)
+        chosen = tau * largest(spread, int(select_topk * int(torch.count_nonzero(spread))))
+    sizes = [squares(row) / max(1, row.numel()) for row in chosen]
+    shares = shares_of([0.0] * len(tau) if sum(sizes) < floor else sizes)
+    return _agreeing(chosen if select == "update" else tau, shares, floor) * scale
+
+
+def _variance(tau: Tensor) -> Tensor:
+    """Return the variance over experts, exactly 0 where all are equal."""
+    apart = tau - tau[0]
+    return total((apart - mean(apart)) ** 2) / len(tau)
+
+
+def _agreeing(tau: Tensor, shares: list[float], floor: float) -> Tensor:
+    sign = elect_sign(tau, tie="plus")
+    result, below = torch.zeros_like(sign), torch.zeros_like(sign)
+    for row, share in zip(tau, shares, strict=True):
+        agrees = torch.gt(row * sign, 0.0, out=torch.empty_like(row)) * share
+        result += row * agrees
+        below += agrees
+    return result / below.clamp(min=floor or 1e-30)
