@@ -1,0 +1,80 @@
+"""OPCM: take experts in one after the other, each without what would disturb the earlier ones."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from merger.algebra import total
+from merger.lazy import Tensor, torch
+from merger.spec import Costly, Delta, Deltas, Key, Knob, Norms, merge_method, of
+from merger.spectral import is_linear, one_thread, svd, widen
+
+Alpha = Annotated[float, Knob(0.0, 1.0, slider=(0.0, 0.99), step=0.01, symbol="α")]
+
+
+def taken_in(tau: Deltas, key: Key, *, alpha: Alpha = 0.5, strict: bool = False) -> Delta:
+    """Return the sum of the experts, each cleaned of what touches the sum so far."""
+    if not is_linear(key, tau) or len(tau) == 1:
+        return total(tau)
+    with one_thread():
+        return _take_in(widen(tau), alpha, strict).to(tau)
+
+
+@merge_method(
+    "OPCM",
+    family="spectral",
+    paper="arXiv:2501.09522",
+    laws=("zero", "single", "homogeneous", "odd", "shift"),
+    scope="tensor",
+)
+def opcm(
+    taken: Annotated[Costly, of(on=taken_in)],
+    size: Annotated[Norms, of(scope="global", on=taken_in)],
+    lengths: Annotated[Norms, of(scope="global")],
+    *,
+    alpha: Alpha = 0.5,
+    strict: bool = False,
+) -> Delta:
+    """Take experts in by their order, each turned away from what is there already.
+
+    Sₜ = Sₜ₋₁ + clean(τₜ | Sₜ₋₁); θ* = θ₀ + mean ‖τₜ‖ · S_T / ‖S_T‖
+
+    Args:
+        taken: The experts, cleaned one after the other and added up.
+        size: The length of that sum over the whole model.
+        lengths: The length of each task vector over the whole model.
+        alpha: Share of the strength so far that later experts must not touch.
+        strict: Keep later experts out of the protected directions from both sides, as the text of
+            the paper has it; otherwise only out of their common block, as the code does.
+    Reference: Tang et al., Merging Models on the Fly Without Retraining, 2025, arXiv:2501.09522.
+        Matrices of linear layers are cleaned, everything else is added up. Differs: directions
+        that the sum so far does not have are left alone.
+    """
+    if size[0] == 0.0:
+        return torch.zeros_like(taken)
+    return taken * (sum(lengths) / len(lengths) / size[0])
+
+
+def _take_in(taus: Sequence[Tensor], alpha: float, strict: bool) -> Tensor:
+    result = taus[0].clone()
+    for tau in taus[1:]:
+        result += _clean(tau, result, alpha, strict)
+    return result
+
+
+def _clean(tau: Tensor, before: Tensor, alpha: float, strict: bool) -> Tensor:
+    """Return a task vector without what would change the directions that are there already."""
+    found = svd(before)
+    if not len(found.strength):
+        return tau
+    reached = found.strength.cumsum(0) / found.strength.sum()
+    guarded = int((reached <= alpha).sum())
+    inner = found.left.T @ tau @ found.right.T
+    removed = torch.diag(inner.diagonal())
+    top, left, right = inner[:guarded, :guarded], found.left, found.right
+    if not strict:
+        removed[:guarded, :guarded] = top
+        return tau - left @ removed @ right
+    removed[:guarded, :guarded] = 0.0
+    left, right = left[:, :guarded], right[:guarded]
+    sides = left @ (left.T @ tau) + (tau @ right.T) @ right - left @ top @ right
+    return tau - sides - found.left @ removed @ found.right

@@ -1,0 +1,58 @@
+"""SVC: weaken directions of the merged update in which experts have piled up."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from merger.lazy import Tensor, torch
+from merger.spec import Delta, Deltas, Key, Knob, Update, merge_method
+from merger.spectral import FAINT, is_matrix, one_thread, svd, widen
+
+
+@merge_method(
+    "SVC",
+    family="spectral",
+    paper="arXiv:2602.05536",
+    laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+    scope="tensor",
+    stage="after",
+)
+def svc(
+    update: Update,
+    tau: Deltas,
+    key: Key,
+    *,
+    alpha: Annotated[float, Knob(0.001, None, slider=(0.05, 2.0), step=0.05, symbol="α")] = 0.1,
+) -> Delta:
+    """Rescale each direction of the merged update to what the experts themselves put there.
+
+    Δ = U S Vᵀ; sᵣᵗ = ⟨uᵣᵀΔ, uᵣᵀτₜ⟩ / ‖uᵣᵀτₜ‖²; γᵣ = T / Σₜ max(α, sᵣᵗ); Δ ← U diag(γ S) Vᵀ
+
+    Args:
+        update: The merged update.
+        tau: Task vectors.
+        key: The tensor's name.
+        alpha: The least an expert counts; 0.1 fits sums and means, 1 fits TSV-Merge and WUDI.
+    Reference: Singular Value Calibration, 2026, arXiv:2602.05536. Changes matrices only.
+    """
+    if not is_matrix(key, tau) or not update.any():
+        return update
+    with one_thread():
+        merged, *taus = widen(torch.cat([update.unsqueeze(0), tau]))
+        return _calibrate(merged, taus, alpha).to(update)
+
+
+def _calibrate(update: Tensor, taus: Sequence[Tensor], alpha: float) -> Tensor:
+    found = svd(update)
+    rows = found.strength.unsqueeze(1) * found.right
+    counted = torch.zeros_like(found.strength)
+    for tau in taus:
+        counted += _share(rows, found.left.T @ tau, FAINT * tau.norm()).clamp_(min=alpha)
+    return (found.left * (len(taus) / counted)) @ rows
+
+
+def _share(merged: Tensor, own: Tensor, faint: Tensor) -> Tensor:
+    """Return how often an expert's own row fits into the merged one; 0 where it has none."""
+    size = own.square().sum(dim=1)
+    none = size <= faint.square()
+    along = (merged * own).sum(dim=1)
+    return torch.where(none, 0.0, along / torch.where(none, 1.0, size))

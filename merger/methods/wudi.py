@@ -1,0 +1,100 @@
+"""WUDI: the update that disturbs each expert's own directions least."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from merger.algebra import mean, total
+from merger.lazy import Tensor, torch
+from merger.spec import Costly, Delta, Deltas, Key, Knob, merge_method, of
+from merger.spectral import eigen, is_linear, one_thread, stacked, widen
+
+# Directions below this share of the strongest one have no inverse (1e-8 of their square).
+FAINT = 1e-4
+RATE = 1e-2
+Rest = Literal["mean", "base"]
+Solver = Literal["closed_form", "adam"]
+Steps = Annotated[int, Knob(0, 5000, slider=(0, 1000), step=10)]
+
+
+def settled(
+    tau: Deltas,
+    key: Key,
+    *,
+    solver: Solver = "closed_form",
+    steps: Steps = 300,
+    rest: Rest = "mean",
+) -> Delta:
+    """Return the update that disturbs each expert least."""
+    if not is_linear(key, tau):
+        return mean(tau) if rest == "mean" else torch.zeros_like(tau[0])
+    if not tau.any():
+        return mean(tau)
+    with one_thread():
+        taus = [each for each in widen(tau) if each.any()]
+        problem = _problem(taus)
+        if solver == "closed_form":
+            return _solve(*problem).to(tau)
+        rate = RATE * float(stacked(taus).square().mean().sqrt())
+        return _descend(*problem, steps, rate).to(tau)
+
+
+@merge_method(
+    "WUDI",
+    family="spectral",
+    paper="arXiv:2503.08099",
+    laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+    scope="tensor",
+)
+def wudi(
+    update: Annotated[Costly, of(on=settled)],
+    *,
+    scale: Annotated[float, Knob(slider=(0.0, 2.0), step=0.05, symbol="λ")] = 1.0,
+    solver: Solver = "closed_form",
+    steps: Steps = 300,
+    rest: Rest = "mean",
+) -> Delta:
+    """Find the update that disturbs each expert's own directions least, without any data.
+
+    min Σₜ ‖(X − τₜ) τₜᵀ‖² / ‖τₜ‖² from X = Σ τₜ; solved by X = S − (S G − R) G⁺ with
+    S = Σ τₜ, G = Σ τₜᵀτₜ / ‖τₜ‖², R = Σ τₜτₜᵀτₜ / ‖τₜ‖²
+
+    Args:
+        update: The update that disturbs each expert least.
+        scale: Multiplies the whole update; the paper has no such factor.
+        solver: Solve at once, or go down step by step as the paper does.
+        steps: How many steps adam takes.
+        rest: What all but the matrices of linear layers become: the experts' mean, or the base.
+    Reference: Cheng et al., Whoever Started the Interference Should End It, 2025,
+        arXiv:2503.08099. Differs: the problem is quadratic, so it is solved exactly by default;
+        adam's step is 1 % of the changes' size instead of 1e-5, which fits one model only.
+    """
+    return update * scale
+
+
+def _problem(taus: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the sum of the task vectors, and the two sums that the loss depends on."""
+    products = torch.zeros(2 * taus[0].shape[1:], dtype=torch.float64, device=taus[0].device)
+    wanted = torch.zeros_like(taus[0], dtype=torch.float64)
+    for tau in taus:
+        own = tau.double()
+        share = own.T @ own / own.square().sum()
+        products += share
+        wanted += own @ share
+    return total(stacked(taus)).double(), products, wanted
+
+
+def _solve(start: Tensor, products: Tensor, wanted: Tensor) -> Tensor:
+    values, vectors = eigen(products, FAINT)
+    return start - ((start @ products - wanted) @ vectors / values) @ vectors.T
+
+
+def _descend(start: Tensor, products: Tensor, wanted: Tensor, steps: int, rate: float) -> Tensor:
+    """Return where Adam comes to in so many steps."""
+    found, speed, size = start.clone(), torch.zeros_like(start), torch.zeros_like(start)
+    for step in range(1, steps + 1):
+        slope = (found @ products - wanted) * 2.0
+        speed = speed * 0.9 + slope * 0.1
+        size = size * 0.999 + slope.square() * 0.001
+        away = (speed / (1.0 - 0.9**step)) / ((size / (1.0 - 0.999**step)).sqrt() + 1e-30)
+        found = found - away * rate
+    return found
