@@ -79,7 +79,8 @@ def doctor(
     opened: list[Checkpoint] = []
     for name, source, step in named:
         try:
-            opened.append(open_source(source, step, base_dir=base_dir, roots=roots))
+            base = opened[0] if opened and recipe.base is not None else None
+            opened.append(open_source(source, step, base_dir=base_dir, roots=roots, base=base))
         except MergeError as error:
             problems.append(Problem("error", error.message, name, error.hint))
     if problems or not recipe.experts:

@@ -110,7 +110,7 @@ class Serving:
 
     def _raw_deltas(self) -> Tensor:
         # Formed from what is there already, so that no entry is read twice.
-        if "theta" in self._kept:
+        if "theta" in self._kept and self._inputs.only_differences:
             return self._kept["theta"] - self.base()
         return self._inputs.deltas(self.piece)
 

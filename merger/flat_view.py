@@ -192,6 +192,11 @@ class FlatView:
         name = self.plan.recipe.experts[tensor.source].name
         return self.flat.theta(self.flat.names.index(name), place.start, place.stop)
 
+    @property
+    def only_differences(self) -> bool:
+        """Task vectors are at hand, so that nobody needs to form them anew."""
+        return False
+
     def base(self, piece: Piece) -> Tensor:
         """Return the base's entries, (length,)."""
         return self.flat.base[self.place(piece)]

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
+from merger.adapted import change_of, is_on
 from merger.checkpoint import Checkpoint
 from merger.errors import FeedError
 from merger.lazy import Tensor, torch
@@ -16,6 +18,11 @@ from merger.randomness import key_of, uniforms
 
 class Inputs(Protocol):
     """What the engine reads pieces from; everything is float32 and flat."""
+
+    @property
+    def only_differences(self) -> bool:
+        """Whether every task vector is an expert minus the base, and nothing more exact."""
+        ...
 
     def base(self, piece: Piece) -> Tensor:
         """Return the base's entries, (length,)."""
@@ -78,9 +85,21 @@ class CheckpointInputs:
 
     def deltas(self, piece: Piece) -> Tensor:
         """Return the task vectors before any coefficient, (n, length)."""
-        stack = self._stack(self._experts, piece)
-        stack -= self.base(piece)
+        stack = torch.empty((self._plan.n, len(piece)), dtype=torch.float32)
+        base = None
+        for row, model in zip(stack, self._experts[: self._plan.n], strict=True):
+            change = change_of(model, self._base, piece.first.key, piece.start, piece.stop)
+            if change is not None:
+                row.copy_(_checked(change, model, piece))
+                continue
+            base = self.base(piece) if base is None else base
+            torch.sub(_read(model, piece), base, out=row)
         return stack
+
+    @cached_property
+    def only_differences(self) -> bool:
+        """Whether every task vector is an expert minus the base, and nothing more exact."""
+        return not any(is_on(model, self._base) for model in self._experts)
 
     def uniform(self, piece: Piece, salt: str) -> Tensor:
         """Return random numbers in [0, 1), (n, length)."""
@@ -104,10 +123,13 @@ class CheckpointInputs:
 
 def _read(model: Checkpoint, piece: Piece) -> Tensor:
     key = piece.first.key
-    values = model.read(key, piece.start, piece.stop).to(torch.float32)
+    return _checked(model.read(key, piece.start, piece.stop).to(torch.float32), model, piece)
+
+
+def _checked(values: Tensor, model: Checkpoint, piece: Piece) -> Tensor:
     if not is_finite(values):
         raise FeedError(
-            f"{model.label}: {key} holds NaN or infinity.",
+            f"{model.label}: {piece.first.key} holds NaN or infinity.",
             "Choose a checkpoint whose numbers are finite.",
         )
     return values

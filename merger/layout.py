@@ -97,7 +97,7 @@ def _read_only_file(folder: Path) -> Layout:
     if (folder / "adapter_config.json").is_file() and found in ([], ["adapter_model.safetensors"]):
         raise SourceError(
             f"{folder} holds an adapter (LoRA), not a whole model.",
-            "Merge it into its base first: PeftModel.merge_and_unload(), then save_pretrained.",
+            f"Write lora:{folder} to put it on the recipe's base.",
         )
     if len(found) == 1:
         header = read_header(folder / found[0])

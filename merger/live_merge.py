@@ -49,6 +49,8 @@ class Place:
     roots: SourceRules | tuple[Path, ...] | None = None
     folders: tuple[Path, ...] = ()
 
-    def open(self, source: str, step: int | None = None) -> Checkpoint:
-        """Open a source."""
-        return open_source(source, step, base_dir=self.base_dir, roots=self.roots)
+    def open(
+        self, source: str, step: int | None = None, base: Checkpoint | None = None
+    ) -> Checkpoint:
+        """Open a source; adapters are put on the base."""
+        return open_source(source, step, base_dir=self.base_dir, roots=self.roots, base=base)

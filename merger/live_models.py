@@ -27,7 +27,7 @@ class LiveModels:
         self.base_source = base_source
         self.wanted = {expert.name: expert for expert in experts}
         self.base = None if base_source is None else place.open(base_source)
-        self.experts = {e.name: place.open(e.source, e.step) for e in experts}
+        self.experts = {e.name: place.open(e.source, e.step, self.base) for e in experts}
         # Taken once: the numbers in memory stay those of these files, whatever becomes of them.
         self.ids = {name: model.content_id() for name, model in self.experts.items()}
         self.base_id = "" if self.base is None else self.base.content_id()

@@ -68,7 +68,7 @@ def open_models(
     if recipe.base is not None:
         base = open_source(recipe.base, base_dir=base_dir, roots=roots, nesting=nesting)
     experts = tuple(
-        open_source(e.source, e.step, base_dir=base_dir, roots=roots, nesting=nesting)
+        open_source(e.source, e.step, base_dir=base_dir, roots=roots, nesting=nesting, base=base)
         for e in recipe.experts
     )
     report = align(base, experts)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from merger.adapted import change_of
 from merger.errors import AlignmentError, FeedError
 from merger.places import count_layers, depth_of, layer_of, module_of
 from merger.progress import Progress, Report, check_cancel
@@ -156,9 +157,10 @@ def stack_experts(
         if base is not None:
             _fill(flat[part], base, slot.key, draws[slot.key])
         for row, expert in enumerate(experts):
-            _fill(tau[row, part], expert, slot.key, draws[slot.key])
-        if base is not None:
-            tau[:, part] -= flat[part]
+            change = change_of(expert, base, slot.key)
+            _fill(tau[row, part], expert, slot.key, draws[slot.key], change)
+            if base is not None and change is None:
+                tau[row, part] -= flat[part]
         if report:
             report(Progress(slot.stop, total, "parameters", slot.key))
     runs = _run_starts(slots) if sample is not None else np.zeros(0, np.int64)
@@ -238,8 +240,14 @@ def _drawn(numel: int, runs: np.ndarray) -> int:
     return int(np.minimum(RUN, numel - runs * RUN).sum())
 
 
-def _fill(out: np.ndarray, model: Checkpoint, key: str, runs: np.ndarray | None) -> None:
-    flat = model.read(key)
+def _fill(
+    out: np.ndarray,
+    model: Checkpoint,
+    key: str,
+    runs: np.ndarray | None,
+    known: Tensor | None = None,
+) -> None:
+    flat = model.read(key) if known is None else known
     out[:] = (flat if runs is None else _take(flat, runs)).float().numpy()
     if not np.isfinite(out.sum(dtype=np.float64)):
         raise FeedError(

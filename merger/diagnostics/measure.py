@@ -154,7 +154,7 @@ def open_stack(
         raise FeedError("measure needs at least one expert, got none.", "Pick some experts first.")
     base = open_source(recipe.base, base_dir=base_dir)
     models: list[Checkpoint] = [
-        open_source(e.source, e.step, base_dir=base_dir) for e in recipe.experts
+        open_source(e.source, e.step, base_dir=base_dir, base=base) for e in recipe.experts
     ]
     fit = align(base, models)
     fit.raise_if_bad()

@@ -42,12 +42,14 @@ class Opening:
         base_dir: Folder that relative paths start from; None is the current one.
         roots: What a visitor may open; None where the command line asks.
         nesting: How many recipes this one is inside of.
+        base: What adapters are put on; None where only their own config says.
     """
 
     step: int | None = None
     base_dir: Path | None = None
     roots: SourceRules | None = None
     nesting: int = 0
+    base: Checkpoint | None = None
 
     def path(self, text: str) -> Path:
         """Return the path that a text means here."""
@@ -70,15 +72,17 @@ def open_source(
     base_dir: Path | None = None,
     roots: SourceRules | Sequence[Path] | None = None,
     nesting: int = 0,
+    base: Checkpoint | None = None,
 ) -> Checkpoint:
     """Open a model by its source; only headers are read.
 
     Args:
-        source: Such as `zoo:mnist@400`, `file:models/a`, a plain path, `hub:org/name@rev`.
+        source: Such as `zoo:mnist@400`, `file:models/a`, a plain path, `lora:adapters/b`.
         step: Which training step of it; None is its final checkpoint.
         base_dir: Folder that relative paths start from; None is the current one.
         roots: What a visitor may open; None opens everything the process may read.
         nesting: How many recipes this source is inside of.
+        base: The recipe's base, which adapters are put on.
 
     Raises:
         SourceError: The model cannot be found, opened or trusted.
@@ -92,7 +96,7 @@ def open_source(
     if rules is not None:
         source = resolve_visitor_source(source, rules)
     scheme, rest = split_source(source)
-    opening = Opening(step, base_dir, rules, nesting)
+    opening = Opening(step, base_dir, rules, nesting, base)
     if scheme == "zoo":
         rest, opening = _take_step(source, rest, opening)
     return import_module(f"{__name__}.{scheme}").open_here(rest, opening)

@@ -28,7 +28,10 @@ class ModelFolder(NamedTuple):
 
 
 def list_models(folder: Path) -> tuple[ModelFolder, ...]:
-    """Return each subfolder with a config.json, by name, the base marked where it is known."""
+    """Return each subfolder with a config.json, by name, the base marked where it is known.
+
+    Adapters count as models where there is a base to put them on.
+    """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder.", "Give a folder that holds model folders.")
     paths = sorted(
@@ -36,26 +39,32 @@ def list_models(folder: Path) -> tuple[ModelFolder, ...]:
         for path in folder.iterdir()
         if not path.name.startswith(".") and (path / "config.json").is_file()
     )
+    adapters = sorted(path.parent for path in folder.glob("[!.]*/adapter_config.json"))
+    adapters = [path for path in adapters if path not in paths]
     configs = {path.name: _config(path) for path in paths}
-    base = _base(
-        [path.name for path in paths], {p.name: _named(p, configs[p.name]) for p in paths}
-    )
-    return tuple(
-        ModelFolder(
-            path.name,
-            f"file:{path.name}",
-            path,
-            _architecture(configs[path.name]),
-            path.name == base,
-        )
-        for path in paths
-    )
+    named = {p.name: _named(p, configs.get(p.name, {})) for p in [*paths, *adapters]}
+    base = _base([path.name for path in paths], named)
+    found = [
+        ModelFolder(p.name, f"file:{p.name}", p, _architecture(configs[p.name]), p.name == base)
+        for p in paths
+    ]
+    if base is not None:
+        kind = _architecture(configs[base])
+        found += [ModelFolder(p.name, f"lora:{p.name}", p, kind, False) for p in adapters]
+    return tuple(sorted(found))
 
 
 def _config(folder: Path) -> dict[str, Any]:
     # One damaged model must not hide the others; opening it says what is wrong.
     try:
         return model_config(folder) or {}
+    except SourceError:
+        return {}
+
+
+def _adapter_config(folder: Path) -> dict[str, Any]:
+    try:
+        return read_json(folder / "adapter_config.json")
     except SourceError:
         return {}
 
@@ -85,7 +94,7 @@ def _named(folder: Path, config: dict[str, Any]) -> list[str]:
     """Return every name under which a model says what it was fine-tuned from."""
     tables = [config, read_front_matter(folder / "README.md")]
     if (folder / "adapter_config.json").is_file():
-        tables.append(read_json(folder / "adapter_config.json"))
+        tables.append(_adapter_config(folder))
     found: list[str] = []
     for table in tables:
         for key in ("base_model", "base_model_name_or_path", "_name_or_path"):

@@ -37,8 +37,8 @@ def resolve_visitor_source(text: str, roots: SourceRules | Sequence[Path]) -> st
     """Return the source that a visitor's text means, or refuse it.
 
     Args:
-        text: `zoo:NAME`, `file:NAME` or `NAME` of a model under a models folder, or
-            `hub:org/name` where that is allowed.
+        text: `zoo:NAME`, `file:NAME` or `NAME` of a model under a models folder, `lora:NAME` of
+            an adapter there, or `hub:org/name` where that is allowed.
         roots: What a visitor may open.
 
     Raises:
@@ -51,14 +51,16 @@ def resolve_visitor_source(text: str, roots: SourceRules | Sequence[Path]) -> st
         if rules.hub and HUB_NAME.fullmatch(text) and ".." not in text:
             return text
         raise _refused(text, "Models of the hub are switched off here." if not rules.hub else "")
-    name = text.removeprefix("file:")
+    scheme = "lora" if text.startswith("lora:") else "file"
+    name = text.removeprefix(f"{scheme}:")
     parts = PurePosixPath(name).parts
     plain = name.isprintable() and name == "/".join(parts) and "\\" not in name
     if not parts or not plain or ":" in name or any(p.startswith((".", "/", "~")) for p in parts):
         raise _refused(text)
     for root in rules.folders:
-        if (root / name).is_dir():
-            return f"file:{_inside(root / name, rules, text)}"
+        adapter = (root / name / "adapter_config.json").is_file()
+        if (root / name).is_dir() and (adapter or scheme == "file"):
+            return f"{scheme}:{_inside(root / name, rules, text)}"
     raise _refused(text)
 
 

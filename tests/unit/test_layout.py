@@ -77,10 +77,10 @@ def test_pickles_are_refused_with_the_way_to_convert_them(tmp_path: Path, name: 
     assert "runs code" in refusal(tmp_path / name)
 
 
-def test_an_adapter_is_refused_with_the_way_to_merge_it(tmp_path: Path) -> None:
+def test_an_adapter_is_refused_with_the_way_to_name_it(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
     save_file({"a": torch.zeros(2)}, tmp_path / "adapter_model.safetensors")
-    assert "merge_and_unload" in refusal(tmp_path)
+    assert f"Write lora:{tmp_path}" in refusal(tmp_path)
 
 
 def test_an_empty_folder_says_what_a_model_is(tmp_path: Path) -> None:

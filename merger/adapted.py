@@ -1,0 +1,191 @@
+"""A base with a LoRA adapter on it, as a model: the product of the factors is made when read."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from merger.adapter import WEIGHTS, Adapter, Module, read_adapter
+from merger.checkpoint import Checkpoint, FileCheckpoint
+from merger.content import ID_BYTES
+from merger.errors import SourceError
+from merger.header import TensorInfo, shown
+from merger.lazy import Tensor, torch
+from merger.spectral import one_thread
+
+# The product is made in chunks of whole rows of about so many entries, always the same ones, so
+# that no bit depends on which part is asked for.
+CHUNK = 1 << 16
+
+
+class Product(NamedTuple):
+    """A change as two factors: scale · left (rows, r) @ right (r, columns).
+
+    Args:
+        module: Which factors.
+        rows: Rows of the matrix as the base stores it.
+        columns: Its columns; axes after the first count as one.
+        turned: Whether the base stores the product transposed.
+    """
+
+    module: Module
+    rows: int
+    columns: int
+    turned: bool
+
+
+class AdaptedCheckpoint:
+    """A base and an adapter, read as one model; nothing is written and little is held.
+
+    Args:
+        base: The model that the adapter is put on.
+        folder: The adapter's folder.
+    """
+
+    def __init__(self, base: Checkpoint, folder: Path) -> None:
+        self.base = base
+        self.folder: Path | None = folder
+        self.label = folder.resolve().name
+        self._adapter = read_adapter(folder)
+        self._factors = FileCheckpoint(folder / WEIGHTS, self.label)
+        self._products, self._saved = _place(self._adapter, base, self.label)
+        touched = set(self._products) | set(self._saved)
+        # In float32, because a change that was trained on is easily lost in a base's bfloat16.
+        self.tensors: Mapping[str, TensorInfo] = MappingProxyType(
+            {k: i._replace(dtype="F32") if k in touched else i for k, i in base.tensors.items()}
+        )
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """Names of the tensors that the adapter changes, sorted."""
+        return tuple(sorted({*self._products, *self._saved}))
+
+    def config(self) -> dict[str, Any] | None:
+        """Return what the base's config.json says."""
+        return self.base.config()
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """Return entries start to stop of a tensor, flat; float32 where the adapter changes it."""
+        if key in self._saved:
+            return self._factors.read(self._saved[key], start, stop).to(torch.float32)
+        values = self.base.read(key, start, stop)
+        if key not in self._products:
+            return values
+        return values.to(torch.float32) + self.change(key, start, stop)
+
+    def change(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """Return what the adapter adds to the base, flat, in float32.
+
+        The product of the factors itself: base plus change minus base would be rounded twice.
+        """
+        size = self.tensors[key].numel
+        stop = size if stop is None else min(stop, size)
+        if key in self._saved:
+            own = self._factors.read(self._saved[key], start, stop).to(torch.float32)
+            return own - self.base.read(key, start, stop).to(torch.float32)
+        if key not in self._products or stop <= start:
+            return torch.zeros(max(0, stop - start), dtype=torch.float32)
+        product = self._products[key]
+        step = max(1, CHUNK // product.columns)
+        first = start // product.columns // step * step
+        last = -(-stop // product.columns)
+        with one_thread():
+            parts = [self._rows(product, row, step) for row in range(first, last, step)]
+        skip = start - first * product.columns
+        return torch.cat(parts)[skip : skip + stop - start]
+
+    def _rows(self, product: Product, first: int, count: int) -> Tensor:
+        """Return some rows of a product, flat."""
+        last = min(first + count, product.rows)
+        a, b = self._factor(product.module.a), self._factor(product.module.b)
+        left, right = (a.T, b.T) if product.turned else (b, a)
+        # Double precision, so that the product of thin factors stays thin after rounding.
+        rows = left[first:last].double().contiguous() @ right.double().contiguous()
+        return (rows * product.module.scale).to(torch.float32).reshape(-1)
+
+    def _factor(self, key: str) -> Tensor:
+        shape = self._factors.tensors[key].shape
+        return self._factors.read(key).reshape(shape[0], math.prod(shape[1:]))
+
+    def content_id(self) -> str:
+        """Return an id that changes when the base, the factors or their scales change."""
+        total = hashlib.blake2b(digest_size=ID_BYTES)
+        total.update(f"{self.base.content_id()} {self._factors.content_id()}".encode())
+        for key, product in self._products.items():
+            told = (key, product.module.a, product.module.scale, product.turned)
+            total.update(repr(told).encode("utf-8", "surrogatepass"))
+        return total.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Raise SourceError if base or adapter is not the one that was opened."""
+        self.base.check_unchanged()
+        self._factors.check_unchanged()
+
+
+def change_of(
+    model: Checkpoint, base: Checkpoint | None, key: str, start: int = 0, stop: int | None = None
+) -> Tensor | None:
+    """Return what an adapter adds to this very base, or None for any other model."""
+    if isinstance(model, AdaptedCheckpoint) and is_on(model, base):
+        return model.change(key, start, stop)
+    return None
+
+
+def is_on(model: Checkpoint, base: Checkpoint | None) -> bool:
+    """Return whether a model is an adapter on this very base."""
+    return isinstance(model, AdaptedCheckpoint) and model.base is base
+
+
+def _place(
+    adapter: Adapter, base: Checkpoint, label: str
+) -> tuple[dict[str, Product], dict[str, str]]:
+    """Return which tensors of the base the adapter changes, and which it replaces."""
+    products: dict[str, Product] = {}
+    for module in adapter.modules.values():
+        key = _find(base, f"{module.name}.weight", label)
+        products[key] = _fit(adapter, module, base.tensors[key], label)
+    saved = {}
+    for name, stored in adapter.saved.items():
+        key = _find(base, name, label)
+        here, there = adapter.header.places[stored].info.shape, base.tensors[key].shape
+        if here != there:
+            raise _misfit(label, key, list(here), list(there))
+        saved[key] = stored
+    return dict(sorted(products.items())), dict(sorted(saved.items()))
+
+
+def _find(base: Checkpoint, name: str, label: str) -> str:
+    """Return the name on disk of a tensor; models with and without a head differ by a prefix."""
+    rest = name
+    while rest.count("."):
+        if rest in base.tensors:
+            return rest
+        rest = rest.partition(".")[2]
+    longer = [key for key in base.tensors if key.endswith(f".{name}")]
+    if len(longer) == 1:
+        return longer[0]
+    raise SourceError(
+        f"{label} changes {shown(name)}, which {base.label} does not have.",
+        "Choose the base that the adapter was trained on.",
+    )
+
+
+def _fit(adapter: Adapter, module: Module, info: TensorInfo, label: str) -> Product:
+    a, b = (adapter.header.places[key].info.shape for key in (module.a, module.b))
+    straight = (b[0], *a[1:])
+    turned = (math.prod(a[1:]), b[0])
+    is_turned = module.is_embedding or (adapter.transposed and len(info.shape) == 2)
+    if info.shape != (turned if is_turned else straight):
+        # Square or not: what the config says must fit, or the numbers would be misplaced.
+        raise _misfit(label, info.key, list(turned if is_turned else straight), list(info.shape))
+    rows = info.shape[0]
+    return Product(module, rows, info.numel // rows if rows else 0, is_turned)
+
+
+def _misfit(label: str, key: str, here: list[int], there: list[int]) -> SourceError:
+    return SourceError(
+        f"{label} doesn't fit its base: {shown(key)} is {here} here and {there} there.",
+        "Choose the base that the adapter was trained on.",
+    )

@@ -1,0 +1,47 @@
+"""`lora:DIR`: a base with a LoRA adapter of PEFT on it, without a merged copy on disk."""
+
+from pathlib import Path
+
+from merger.adapted import AdaptedCheckpoint
+from merger.adapter import read_adapter
+from merger.checkpoint import Checkpoint
+from merger.errors import MergeError, SourceError
+from merger.header import shown
+from merger.sources import Opening, open_source
+
+
+def open_here(rest: str, opening: Opening) -> Checkpoint:
+    """Put an adapter on the recipe's base, or else on the one that its config names."""
+    opening.refuse_step(f"lora:{rest}")
+    folder = opening.path(rest)
+    if not folder.is_dir():
+        raise SourceError(
+            f"{shown(str(folder))} is no folder.",
+            "Give the folder of an adapter: adapter_config.json and adapter_model.safetensors.",
+        )
+    base = opening.base if opening.base is not None else _named_base(folder, opening)
+    return AdaptedCheckpoint(base, folder)
+
+
+def _named_base(folder: Path, opening: Opening) -> Checkpoint:
+    """Open the base that an adapter's config names: beside it, at its path, or on the hub."""
+    name = read_adapter(folder).base.replace("\\", "/").rstrip("/")
+    last = name.rpartition("/")[2]
+    if not name:
+        raise SourceError(
+            f"{shown(str(folder))} does not say what it was trained on.", "Set base in the recipe."
+        )
+    sources = [f"file:{last}"]
+    if opening.roots is None:
+        places = (folder.resolve().parent / last, opening.path(name))
+        sources = [f"file:{path.absolute()}" for path in places if path.is_dir()]
+    why = ""
+    for source in (*sources, f"hub:{name}"):
+        try:
+            return open_source(source, base_dir=opening.base_dir, roots=opening.roots)
+        except MergeError as error:
+            why = error.message
+    raise SourceError(
+        f"{shown(str(folder))} was trained on {shown(name)}, which cannot be opened: {why}",
+        "Set base in the recipe.",
+    )
