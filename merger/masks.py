@@ -1,10 +1,11 @@
 """Verbs that decide which entries of a task vector count, and by how much."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from merger.algebra import row_length
+from merger.algebra import combine_agreeing, elect_sign, keep, row_length, total
 from merger.errors import RecipeError
 from merger.lazy import Tensor, torch
 
@@ -93,6 +94,14 @@ def largest(values: Tensor, count: int) -> Tensor:
         kept[above] = 1
         kept[np.flatnonzero(flat == threshold)[: count - int(above.sum())]] = 1
     return torch.from_numpy(kept).reshape(values.shape).to(values.device)
+
+
+def unify(tau: Tensor, cut: Tensor | None, majority: Callable[[], Any]) -> Tensor:
+    """Return one task vector for all: their sum, or after a cut what TIES adds up, (*piece)."""
+    if cut is None:
+        return total(tau)
+    kept = keep(tau, cut)
+    return combine_agreeing(kept, elect_sign(kept, majority=majority), "sum")
 
 
 def own_masks(tau: Tensor, unified: Tensor, strictness: float | Tensor) -> Tensor:

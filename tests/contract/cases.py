@@ -64,8 +64,14 @@ def run(
     params: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Merge with a method, or with a verb around task arithmetic."""
+    """Merge with a method, or with a verb around task arithmetic.
+
+    Where every expert gets a model, tensors are called `expert/tensor`; see `parts`.
+    """
     stage = METHODS[name].stage
+    if METHODS[name].output == "per_task":
+        found = merge_tensors(name, experts, base, params=params, **options)
+        return {f"{e}/{k}": found[e][k] for e in sorted(found) for k in found[e]}
     if stage == "merge":
         return merge_tensors(name, experts, base, params=params, **options)
     return merge_tensors(
@@ -76,6 +82,15 @@ def run(
         **{stage: [{name: dict(params or {})}]},
         **options,
     )
+
+
+def parts(result: Mapping[str, Tensor]) -> list[Model]:
+    """Return the models in what `run` returned: one, or one per expert."""
+    found: dict[str, Model] = {}
+    for name, value in result.items():
+        expert, _, key = name.rpartition("/")
+        found.setdefault(expert, {})[key] = value
+    return list(found.values())
 
 
 def assert_close(

@@ -12,7 +12,7 @@ from merger.plan import plan
 from merger.recipe import Expert, Recipe, Rule, Step
 from merger.spec import METHODS
 from merger.stack import stack_experts
-from tests.contract.cases import SHAPES, models, run, same_bytes
+from tests.contract.cases import SHAPES, models, parts, run, same_bytes
 from tests.contract.sketches import sketches
 
 
@@ -63,11 +63,11 @@ def test_a_spectral_method_sees_matrices_whole():
 
 def test_a_method_per_task_gives_one_model_per_expert():
     base, experts = models(2)
-    result = run("sketch_per_task", experts, base, names=["left", "right"])
+    result = merge_tensors("sketch_per_task", experts, base, names=["left", "right"])
     assert list(result) == ["left", "right"]
     assert {k: tuple(v.shape) for k, v in result["left"].items()} == dict(SHAPES)
-    assert same_bytes(result["left"], run("sketch_per_task", experts, base)["expert_1"])
-    single = run("sketch_per_task", experts[:1], base)["expert_1"]
+    assert same_bytes(result["left"], parts(run("sketch_per_task", experts, base))[0])
+    (single,) = parts(run("sketch_per_task", experts[:1], base))
     torch.testing.assert_close(single["layers.0.w"], experts[0]["layers.0.w"])
 
 

@@ -1,0 +1,59 @@
+"""TALL-masks: one merged update and one bit mask per expert, which gives each expert back."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from merger.algebra import add_update, keep, votes
+from merger.masks import own_masks, unify
+from merger.spec import Base, Cut, Delta, Deltas, Knob, Majority, PerTask, Share, merge_method, of
+
+
+def _is_ties(knobs: Mapping[str, Any]) -> bool:
+    return knobs["unified"] == "ties"
+
+
+Trimmed = Annotated[Cut, of("density", scope="global", when=_is_ties)]
+
+
+def ballot(tau: Deltas, cut: Trimmed, *, density: Share = 0.2) -> Delta:
+    """Return the votes whose sign TIES elects."""
+    return votes(keep(tau, cut))
+
+
+@merge_method(
+    "TALL-masks",
+    family="masks",
+    paper="arXiv:2405.07813",
+    laws=("zero", "single", "symmetric", "homogeneous", "odd", "shift", "local"),
+)
+def tall_masks(
+    tau: Deltas,
+    base: Base,
+    cut: Trimmed,
+    majority: Annotated[Majority, of(scope="global", on=ballot)],
+    *,
+    strictness: Annotated[
+        float, Knob(0.0, slider=(0.0, 2.0), step=0.05, symbol="λₜ", per_expert=True)
+    ] = 0.4,
+    unified: Literal["sum", "ties"] = "sum",
+    density: Share = 0.2,
+    scale: Annotated[float, Knob(slider=(0.0, 2.0), step=0.05, symbol="α")] = 1.0,
+) -> PerTask:
+    """Cut each expert's model out of one merged update with a mask of one bit per entry.
+
+    mₜ = 1[ |τₜ| > λₜ |τ_MT − τₜ| ] with τ_MT = Σ τₜ; θ̂ₜ = θ₀ + α · mₜ ⊙ τ_MT
+
+    Args:
+        tau: Task vectors.
+        base: The base's weights.
+        cut: Which entries survive the trim of TIES.
+        majority: The sign that most entries elect, for TIES.
+        strictness: How many times an expert's own change must outweigh what the others add.
+        unified: What the masks cut from: the sum of task vectors, or what TIES adds up.
+        density: Share of entries each expert keeps before TIES; without effect on the sum.
+        scale: Multiplies the whole update.
+    Reference: Wang et al., Localizing Task Information, 2024, arXiv:2405.07813. The authors choose
+        λₜ on validation from 0.2 to 0.6. Stored as base, τ_MT and one bit per entry and expert.
+    """
+    whole = unify(tau, cut, majority)
+    return add_update(base, own_masks(tau, whole, strictness) * whole * scale)
