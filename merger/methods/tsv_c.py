@@ -1,0 +1,54 @@
+"""TSV-Compress: one model per expert, each kept as a few directions of its change."""
+
+from typing import Annotated
+
+from merger.algebra import add_update
+from merger.lazy import Tensor, torch
+from merger.spec import Base, Deltas, Key, Knob, PerTask, merge_method
+from merger.spectral import is_matrix, one_thread, svd, widen
+
+
+@merge_method(
+    "TSV-Compress",
+    family="spectral",
+    paper="arXiv:2412.00081",
+    laws=(
+        "zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local",
+    ),
+    neutral={"density": 1.0},
+    scope="tensor",
+)  # fmt: skip
+def tsv_c(
+    tau: Deltas,
+    base: Base,
+    key: Key,
+    *,
+    density: Annotated[
+        float | None, Knob(0.0, 1.0, slider=(0.01, 1.0), step=0.01, symbol="ρ", none="1/T")
+    ] = 0.1,
+    conv_as_matrix: bool = False,
+) -> PerTask:
+    """Give every expert back from the strongest directions of its change alone.
+
+    θₜ* = θ₀ + first ⌊ρ r⌋ directions of τₜ, r the number of directions of the matrix
+
+    Args:
+        tau: Task vectors.
+        base: The base's weights.
+        key: The tensor's name.
+        density: Share of the directions each expert keeps, at least one; 1/T shares them out.
+        conv_as_matrix: Compress kernels too, as matrices of one row per output channel.
+    Reference: Gargiulo et al., Task Singular Vectors, 2025, arXiv:2412.00081. What is no matrix
+        is kept whole.
+    """
+    stack = tau.flatten(2) if conv_as_matrix and tau.dim() == 5 else tau
+    if is_matrix(key, stack) and stack.any():
+        stack = _compress(stack, 1.0 / len(tau) if density is None else density)
+    return torch.stack([add_update(base, each) for each in stack.reshape(tau.shape)])
+
+
+def _compress(tau: Tensor, density: float) -> Tensor:
+    room = min(tau.shape[1:])
+    count = max(1, int(density * room)) if density > 0.0 else 0
+    with one_thread():
+        return torch.stack([svd(each).first(count).matrix().to(tau) for each in widen(tau)])
