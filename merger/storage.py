@@ -1,0 +1,105 @@
+"""What it takes to store a merge that gives every expert a model of its own, in bits."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+FLOAT = 32
+
+
+def separate_bits(trained: int, frozen: int, experts: int) -> int:
+    """Return the bits of one full model per expert; what was never trained is stored once.
+
+    Args:
+        trained: Number of entries that training changed.
+        frozen: Number of entries that it did not.
+        experts: Number of experts.
+    """
+    return FLOAT * (experts * trained + frozen)
+
+
+def tall_bits(trained: int, frozen: int, experts: int) -> int:
+    """Return the bits of TALL-masks: base, one merged update, one bit per entry and expert.
+
+    Example:
+        >>> tall_bits(1000, 0, 20), separate_bits(1000, 0, 20)
+        (84000, 640000)
+    """
+    return (2 * FLOAT + experts) * trained + FLOAT * frozen
+
+
+def emr_bits(trained: int, frozen: int, experts: int) -> int:
+    """Return the bits of EMR: those of TALL-masks, and one factor per expert."""
+    return tall_bits(trained, frozen, experts) + FLOAT * experts
+
+
+def twin_bits(shapes: Iterable[Sequence[int]], frozen: int, experts: int, rank: float) -> int:
+    """Return the bits of Twin-Merging: the shared model, and each expert's directions.
+
+    Args:
+        shapes: Shapes of the tensors that training changed.
+        frozen: Number of entries that it did not.
+        experts: Number of experts.
+        rank: Share of each matrix's directions that an expert keeps.
+    """
+    shapes = [tuple(shape) for shape in shapes]
+    own = sum(_direction_entries(shape, rank) for shape in shapes)
+    return FLOAT * (sum(map(prod, shapes)) + frozen + experts * own)
+
+
+def free_bits(shapes: Iterable[Sequence[int]], frozen: int, experts: int, density: float) -> int:
+    """Return the bits of FREE-Merging: the shared model, and each expert's entries with places.
+
+    Args:
+        shapes: Shapes of the tensors that training changed; matrices keep entries of their own.
+        frozen: Number of entries that it did not.
+        experts: Number of experts.
+        density: Share of each row that an expert keeps.
+    """
+    shapes = [tuple(shape) for shape in shapes]
+    kept = sum(
+        shape[0] * (max(1, int(density * shape[1])) if density > 0.0 else 0)
+        for shape in shapes
+        if len(shape) == 2 and prod(shape)
+    )
+    return FLOAT * (sum(map(prod, shapes)) + frozen + 2 * experts * kept)
+
+
+def stored_bits(
+    method: str,
+    shapes: Iterable[Sequence[int]],
+    frozen: int,
+    experts: int,
+    params: Mapping[str, Any],
+) -> int:
+    """Return the bits that a method with one model per expert needs to give each of them back.
+
+    Args:
+        method: Id of the method; any other one is taken to store every model in full.
+        shapes: Shapes of the tensors that training changed.
+        frozen: Number of entries that it did not.
+        experts: Number of experts.
+        params: Settings of the method.
+    """
+    shapes = [tuple(shape) for shape in shapes]
+    trained = sum(map(prod, shapes))
+    if method == "tall_masks":
+        return tall_bits(trained, frozen, experts)
+    if method == "emr":
+        return emr_bits(trained, frozen, experts)
+    if method == "twin_per_task":
+        return twin_bits(shapes, frozen, experts, float(params["rank"]))
+    if method == "free_merging":
+        return free_bits(shapes, frozen, experts, float(params["density"]))
+    return separate_bits(trained, frozen, experts)
+
+
+def _direction_entries(shape: tuple[int, ...], rank: float) -> int:
+    """Return how many numbers the directions of one tensor take; never more than all of it."""
+    size = prod(shape)
+    if rank <= 0.0 or not size:
+        return 0
+    if rank >= 1.0 or len(shape) < 2:
+        return size
+    rows, columns = shape[0], prod(shape[1:])
+    return min(size, max(1, int(rank * min(rows, columns))) * (rows + columns))
