@@ -91,7 +91,7 @@ def floor_empty(browser: Any) -> dict[str, float]:
 def floor_forward(text: str, n: int) -> dict[str, float]:
     """Measure the bare forward pass of a live subset of n images a task, in milliseconds."""
     live = LiveSet.open(Recipe.from_yaml(text), place=Place())
-    preview = scores_for(live.base, (), n).preview
+    preview = scores_for(live.models.reference, (), n).preview
     assert preview is not None
     preview.answer(live.merge(Recipe.from_yaml(text)).tensors)
 

@@ -51,6 +51,11 @@ class Runner:
         """Names on disk that the model uses, sorted; others in a checkpoint are ignored."""
         return tuple(self._views)
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model holds; tied ones count once."""
+        return sum(view.numel() for view in self._views.values())
+
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Exchange all numbers; any floating-point dtype, any shape with the right count.
 

@@ -9,22 +9,22 @@ from dataclasses import replace
 from merger.plan import Plan
 from merger.stack import Stack
 
-# What a preview can go through while a slider moves: about a quarter of a second on two cores.
-LIVE_ENTRIES = 1 << 27
+# What a preview can go through while a slider moves, and what is drawn from models with more:
+# a smaller number, as intervals and weighted ranks take longer than plain counts.
+LIVE_ENTRIES = 1 << 25
+SAMPLE_ENTRIES = 1 << 23
 SMALLEST_SHARE = 1e-4
 
 
-def live_share(parameters: int, experts: int, entries: int | None = None) -> float | None:
+def live_share(parameters: int, experts: int) -> float | None:
     """Return the share of the coordinates that a preview looks at; None when it can take all.
 
     Args:
         parameters: How many a model has.
         experts: How many experts there are.
-        entries: How many entries of task vectors a preview may hold.
     """
-    limit = LIVE_ENTRIES if entries is None else entries
     total = parameters * max(1, experts)
-    return None if total <= limit else max(SMALLEST_SHARE, limit / total)
+    return None if total <= LIVE_ENTRIES else max(SMALLEST_SHARE, SAMPLE_ENTRIES / total)
 
 
 def works_on_sample(plan: Plan) -> bool:

@@ -77,6 +77,10 @@ class Scorer:
             self.runner.load(tensors)
             self._loaded = token
 
+    def forget(self) -> None:
+        """Let go of all remembered answers."""
+        self._kept.clear()
+
     def known(
         self, digest: str, split: str, tasks: Sequence[Task] | None = None
     ) -> FullScore | None:

@@ -11,6 +11,7 @@ import numpy as np
 from merger.errors import MergeError
 from merger.live import LiveMerge, LiveSet, Place
 from merger.lru import Lru
+from merger.progress import Report
 from merger.recipe import Expert, Recipe
 from merger.scorer import FullScore
 from merger.sources import SourceRules
@@ -119,9 +120,8 @@ class Desk:
         live = made.live
         if not live.tasks:
             return None
-        watch = self._patience.watch(live) if live.sample is not None else None
         try:
-            full = live.full(made.recipe, report=watch, cancel=cancel)
+            full = live.full(made.recipe, report=self._watch(live), cancel=cancel)
         except TooSlow:
             return None
         return self._measured(live, full, pin)
@@ -130,18 +130,43 @@ class Desk:
     def _measured(live: LiveSet, full: FullScore, pin: FullScore | None) -> Scores:
         return from_report(live.report(full), live.tasks, full, pin)
 
-    def score_experts(self, made: Merge, cancel: Event | None = None) -> None:
-        """Score the models themselves where nobody recorded how good they are."""
+    def rest(
+        self, made: Merge, pin: FullScore | None, cancel: Event | None = None
+    ) -> tuple[Scores | None, bool]:
+        """Measure a merge that is looked at; say whether asking again would tell more.
+
+        Large models are scored one a call, the merge first, so that each number is shown as
+        soon as it is there.
+        """
         live = made.live
-        if all(task.best("validation") is not None for task in live.tasks):
-            return
-        watch = self._patience.watch(live) if live.sample is not None else None
-        names = [None, *live.models.experts] if live.models.base else [*live.models.experts]
+        if live.sample is None:
+            self.score_experts(made, cancel)
+            return self.full(made, pin, cancel), False
+        if self.known(made) is not None:
+            self.score_experts(made, cancel, most=1)
+        scores = self.full(made, pin, cancel)
+        return scores, scores is not None and bool(_unscored(live)) and not self._patience.get(
+            live
+        )
+
+    def score_experts(
+        self, made: Merge, cancel: Event | None = None, most: int | None = None
+    ) -> None:
+        """Score models of the set where nobody recorded how good they are.
+
+        Args:
+            made: A merge of the set.
+            cancel: Stops it.
+            most: How many models at most.
+        """
         try:
-            for name in names:
-                live.full_of(name, report=watch, cancel=cancel)
+            for name in _unscored(made.live)[:most]:
+                made.live.full_of(name, report=self._watch(made.live), cancel=cancel)
         except TooSlow:
             return
+
+    def _watch(self, live: LiveSet) -> Report | None:
+        return None if live.sample is None else self._patience.watch(live)
 
     def known(self, made: Merge) -> FullScore | None:
         """Return full answers that are remembered, without a pass."""
@@ -195,6 +220,14 @@ def _with_base(recipe: Recipe, base: str) -> Recipe:
 def _anchor(live: LiveSet) -> str | None:
     """Return whose full answers a first estimate starts from: the base's, else an expert's."""
     return next(iter(live.models.experts)) if live.models.base is None else None
+
+
+def _unscored(live: LiveSet) -> list[str | None]:
+    """Return the models without known scores: experts by name, the base as None."""
+    if all(task.best("validation") is not None for task in live.tasks):
+        return []
+    names = [*([] if live.models.base is None else [None]), *live.models.experts]
+    return [name for name in names if live.known_of(name) is None]
 
 
 def _others(recipe: Recipe, family: Family) -> tuple[Expert, ...]:

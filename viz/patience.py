@@ -18,8 +18,8 @@ class TooSlow(MergeError):
 class Patience:
     """Remembers which sets take too long to score, and why they are not scored here."""
 
-    def __init__(self, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float = SECONDS, soon: float = SOON) -> None:
+        self._seconds, self._soon = seconds, soon
         self._why: WeakKeyDictionary[LiveSet, str] = WeakKeyDictionary()
 
     def get(self, live: LiveSet) -> str:
@@ -43,7 +43,7 @@ class Patience:
                 return
             began, at = first[0]
             done = progress.done - at
-            if now - began < SOON or done <= 0 or progress.done >= progress.total:
+            if now - began < self._soon or done <= 0 or progress.done >= progress.total:
                 return
             whole = (now - began) * (progress.total - at) / done
             if whole > self._seconds:

@@ -111,12 +111,12 @@ class Studio:
         pin = self._pinned(request, family)
         shown = self.desk.pin(pin, score=True, cancel=cancel) if pin else None
         against = shown.scores.full if shown and shown.scores else None
-        self.desk.score_experts(made, cancel)
-        scores = self.desk.full(made, against, cancel)
+        scores, more = self.desk.rest(made, against, cancel)
         if scores is not None:
             remember(self.library, made, scores, _visitor(request))
         scene = self.desk.scene(made, family, scores, shown, _view(request))
-        return self._answer(request, recipe, scene) | {"reference": made.merged.digest}
+        answer = self._answer(request, recipe, scene)
+        return answer | {"reference": made.merged.digest, "more": more}
 
     @answers
     def load(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,9 @@ async function settle(mine) {
   if (mine !== seq || inFlight) return;
   remember();
   const answer = await ask("settle", request());
-  if (mine === seq && !answer.cancelled) accept(answer, true);
+  if (mine !== seq || answer.cancelled) return;
+  // Large models are scored one after another: each answer shows what is known so far.
+  if (accept(answer, !answer.more) && answer.more) settle(mine);
 }
 
 function remember() {

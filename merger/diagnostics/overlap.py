@@ -8,6 +8,7 @@ change the same tensors do not look alike.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from math import comb, floor
 from typing import Literal
 
@@ -59,7 +60,10 @@ class SupportMeter:
         self.scope: Scope = scope
         whole = [(0, stack.tau.shape[1])]
         self._spans = whole if scope == "model" else [(s.start, s.stop) for s in stack.slots]
-        self._sorted = [_sort_spans(np.abs(row), self._spans) for row in stack.tau]
+        # Where each drawn entry stands for its own number of others, ranks are what is needed.
+        self._ranked = stack.sample is not None and scope == "model"
+        prepare = _order if self._ranked else partial(_sort_spans, spans=self._spans)
+        self._sorted = [prepare(np.abs(row)) for row in stack.tau]
         self._sizes = np.array([s.stop - s.start for s in stack.slots], np.float64)
 
     def measure(self, share: float = 0.2) -> OverlapInfo:
@@ -91,17 +95,15 @@ class SupportMeter:
         """Return which entries are among an expert's largest: exactly k, lowest index first."""
         tau, ordered = self.stack.tau[row], self._sorted[row]
         out = np.zeros(len(tau), bool)
-        weights = self._weights()
+        if self._ranked:
+            return _weighted_top(ordered, self._weights, share)
         for a, b in self._spans:
-            if weights is not None and self.scope == "model":
-                return _weighted_top(np.abs(tau), weights, share)
             k = support_size(share, b - a)
             _mark_top(tau[a:b], ordered[a:b], k, out[a:b])
         return out
 
-    def _weights(self) -> np.ndarray | None:
-        if self.stack.sample is None:
-            return None
+    @cached_property
+    def _weights(self) -> np.ndarray:
         return np.repeat(self.stack.expand, self._sizes.astype(np.int64))
 
     def _per_slot(self, support: np.ndarray) -> np.ndarray:
@@ -174,12 +176,16 @@ def _mark_top(tau: np.ndarray, ordered: np.ndarray, k: int, out: np.ndarray) -> 
     out[np.flatnonzero(np.abs(tau) == cut)[:need]] = True
 
 
-def _weighted_top(large: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
+def _order(large: np.ndarray) -> np.ndarray:
+    """Return places by falling magnitude, the lowest index first among equals."""
+    return np.argsort(-large, kind="stable").astype(np.int32)
+
+
+def _weighted_top(order: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
     """Take the largest of a sample until they stand for this share of the model."""
-    order = np.argsort(-large, kind="stable")
     reached = np.cumsum(weights[order])
     take = int(np.searchsorted(reached, share * reached[-1], side="right"))
-    out = np.zeros(len(large), bool)
+    out = np.zeros(len(order), bool)
     out[order[: max(take, int(share > 0))]] = True
     return out
 

@@ -30,6 +30,8 @@ MAX_BYTES = 8_000_000
 # Logits of a chunk take at most 128 MiB, however large the vocabulary.
 MAX_LOGITS = 2**25
 MAX_CHUNK = 64
+# Parameters times tokens of a chunk: about a second of work, so that who waits gets in between.
+MAX_WORK = 1e11
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ def window_bits(runner: Runner, tokens: np.ndarray, pause: Pause | None = None) 
             f"the model knows {vocabulary}.",
             "Is the tokenizer in the base's folder the right one?",
         )
-    chunk = max(1, min(MAX_CHUNK, MAX_LOGITS // max(1, vocabulary * tokens.shape[1])))
+    length = max(1, tokens.shape[1])
+    work = int(MAX_WORK // max(1, runner.parameters * length))
+    chunk = max(1, min(MAX_CHUNK, MAX_LOGITS // (vocabulary * length), work))
     parts = [np.empty(0)]
     with torch.inference_mode():
         for start in range(0, len(tokens), chunk):

@@ -6,16 +6,19 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 from merger import sampled
 from merger.live import SETS
 from merger.recipe import Recipe
+from merger.tasks import text
 from tests.builders import build_llama_family
 from viz.catalog import Catalog, Family, first_recipe, folder_families, zoo_family
 from viz.desk import Desk
 from viz.kpis import kpis
+from viz.patience import Patience
 from viz.scene import Scene
 from viz.screens import SCREENS, panels
 
@@ -47,6 +50,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
     folder = build_llama_family(tmp_path / "large", seed=3)
     SETS.clear()
     monkeypatch.setattr(sampled, "LIVE_ENTRIES", 9000)
+    monkeypatch.setattr(sampled, "SAMPLE_ENTRIES", 9000)
     yield folder_families([folder])[0]
     SETS.clear()
 
@@ -116,6 +120,36 @@ def test_large_models_are_not_scored_while_a_slider_moves(large: Family) -> None
     assert measured is not None and measured.measured
     known = DESK.preview(made, None, False)
     assert known is not None and known.value.tolist() == measured.value.tolist()
+
+
+def test_large_models_are_scored_one_a_rest_the_merge_first(large: Family) -> None:
+    made = DESK.merge(replace(first_recipe(large), params={"scale": 0.321}), large)
+    scorer = made.live.scores().scorer
+    assert scorer is not None
+    scorer.forget()
+    found = []
+    for _ in range(9):
+        scores, more = DESK.rest(made, None)
+        assert scores is not None
+        found.append(scores)
+        if not more:
+            break
+    assert len(found) == 5  # the merge, then the base and three experts
+    assert np.isnan(found[0].mean) and np.isfinite(found[-1].mean)
+    assert all(s.value.tolist() == found[0].value.tolist() for s in found)
+
+
+def test_scores_that_would_take_too_long_are_not_waited_for(
+    large: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk()
+    monkeypatch.setattr(desk, "_patience", Patience(seconds=0.0, soon=0.0))
+    made = desk.merge(replace(first_recipe(large), params={"scale": 0.456}), large)
+    assert made.live.scores().scorer is not None
+    monkeypatch.setattr(text, "MAX_WORK", 1)  # one window a chunk, so that there is a second one
+    assert desk.rest(made, None) == (None, False)
+    card = panels()["tasks"].payload(desk.scene(made, large, None, None, {}), None, None)
+    assert card is not None and "python -m merger score" in card["error"]["why"]
 
 
 def test_a_method_that_needs_whole_tensors_says_so_on_a_sample(large: Family) -> None:

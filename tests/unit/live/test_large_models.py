@@ -29,6 +29,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_limit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     SETS.clear()
     monkeypatch.setattr(sampled, "LIVE_ENTRIES", ENTRIES)
+    monkeypatch.setattr(sampled, "SAMPLE_ENTRIES", ENTRIES)
     yield
     SETS.clear()
 
@@ -46,9 +47,9 @@ def merged_share(live: LiveSet, recipe: Recipe) -> float:
 
 
 def test_small_models_are_held_whole_and_large_ones_by_a_share() -> None:
-    assert live_share(1000, 3, entries=3000) is None
-    assert live_share(1000, 4, entries=1000) == 0.25
-    assert live_share(10**12, 8, entries=1000) == sampled.SMALLEST_SHARE
+    assert live_share(sampled.LIVE_ENTRIES // 4, 4) is None
+    assert live_share(sampled.LIVE_ENTRIES, 2) == sampled.SAMPLE_ENTRIES / sampled.LIVE_ENTRIES / 2
+    assert live_share(10**12, 8) == sampled.SMALLEST_SHARE
 
 
 @pytest.mark.parametrize("method", ["task_arithmetic", "ties", "dare_linear", "model_stock"])
@@ -60,6 +61,7 @@ def test_the_norm_of_a_sampled_merge_is_near_the_exact_one(
     exact = merged_share(LiveSet.open(recipe), recipe)
     SETS.clear()
     monkeypatch.setattr(sampled, "LIVE_ENTRIES", ENTRIES)
+    monkeypatch.setattr(sampled, "SAMPLE_ENTRIES", ENTRIES)
     live = LiveSet.open(recipe)
     assert live.sample is not None and live.sample < 0.5
     assert merged_share(live, recipe) == pytest.approx(exact, rel=0.1)
