@@ -6,7 +6,7 @@ export PYTHONUTF8 := 1
 export GRADIO_ANALYTICS_ENABLED := False
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test unit e2e lint format golden bench zoo headroom setup clean
+.PHONY: help run test unit e2e lint format golden docs bench zoo headroom setup clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ format: $(VENV)/.dev ## Format the code
 
 golden: $(VENV)/.dev ## Show what changed in the golden files, then write them
 	$(BIN)/python tests/golden/regenerate.py
+
+docs: $(VENV)/.dev ## Write docs/methods.md from what the methods declare
+	$(BIN)/python -m merger.docs
 
 bench: $(VENV)/.dev ## Measure the live page against its floors; results in benchmarks/
 	@$(BIN)/python tests/browser.py
