@@ -1,0 +1,151 @@
+"""DOGE: equalise the experts, then shift them together to where they disturb each other least."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from merger.algebra import keep, weighted_total
+from merger.lazy import Tensor, torch
+from merger.spec import (
+    Coefficients,
+    Costly,
+    Cut,
+    Delta,
+    Deltas,
+    Key,
+    Knob,
+    RawDeltas,
+    Share,
+    merge_method,
+    of,
+)
+from merger.spectral import is_linear, join, one_thread, stacked, svd, widen
+
+# Adam's step: absolute in the paper, or a share of the changes' size.
+RATES = {"absolute": 1e-4, "relative": 1e-2}
+Units = Literal["relative", "absolute"]
+Eta = Annotated[float, Knob(0.0, None, slider=(0.0, 1.0), step=0.01, symbol="η")]
+Steps = Annotated[int, Knob(0, 5000, slider=(0, 1000), step=10)]
+Subspace = Annotated[int, Knob(1, None, slider=(1, 16), step=1)]
+
+
+def matrices(tau: RawDeltas, key: Key) -> Deltas:
+    """Return the task vectors where they are matrices of linear layers, else zeros."""
+    return tau if is_linear(key, tau) else torch.zeros_like(tau)
+
+
+def shifted(
+    tau: RawDeltas,
+    weights: Coefficients,
+    key: Key,
+    *,
+    eta: Eta = 0.3,
+    units: Units = "relative",
+    steps: Steps = 400,
+    subspace: Subspace = 6,
+    project: bool = True,
+) -> Delta:
+    """Return the shift that all experts make together."""
+    if not is_linear(key, tau) or not tau.any():
+        return torch.zeros_like(tau[0])
+    with one_thread():
+        taus = widen(tau)
+        shares = _shares(taus, weights, eta, units)
+        size = float(stacked(taus).square().mean().sqrt()) if units == "relative" else 1.0
+        return _shift(taus, shares, steps, RATES[units] * size, subspace, project).to(tau)
+
+
+@merge_method(
+    "DOGE",
+    family="spectral",
+    paper="arXiv:2501.01230",
+    laws=("zero", "symmetric", "homogeneous", "odd", "shift"),
+    scope="tensor",
+)
+def doge(
+    tau: RawDeltas,
+    shift: Annotated[Costly, of(on=shifted)],
+    cut: Annotated[Cut, of("density", scope="global", on=matrices, nonzero=True)],
+    weights: Coefficients,
+    key: Key,
+    *,
+    eta: Eta = 0.3,
+    units: Units = "relative",
+    density: Share = 0.3,
+    steps: Steps = 400,
+    subspace: Subspace = 6,
+    project: bool = True,
+) -> Delta:
+    """Give experts equal length and shift them together to where they disturb each other least.
+
+    λₜ = η / ‖τₜ‖; Δ = argmin Σⱼ ⟨τⱼ, τⱼ − Σᵢ λᵢ (τᵢ + Δ)⟩² outside the shared directions;
+    θ* = θ₀ + Σₜ λₜ mₜ ⊙ (τₜ + Δ)
+
+    Args:
+        tau: Task vectors before any coefficient.
+        shift: The shift that all experts make together.
+        cut: Which entries survive the trim.
+        weights: One coefficient per expert, for its length.
+        key: The tensor's name.
+        eta: Length that each expert's change of a matrix gets.
+        units: Whether that length is a share of the experts' mean length, or a number (0.07 in
+            the paper, for one size of model).
+        density: Share of its changes of matrices that each expert keeps, the largest ones.
+        steps: How many steps of Adam.
+        subspace: One direction in so many counts as shared and stays as it is.
+        project: Keep each step out of the shared directions; the code at hand does so for slopes
+            only, after which Adam leaves the space again.
+    Reference: Wei et al., Modeling Multi-Task Model Merging as Adaptive Projective Gradient
+        Descent, 2025, arXiv:2501.01230, after a third party's code. What is no matrix of a linear
+        layer stays at the base. A shift that did not help is not made.
+    """
+    if not is_linear(key, tau):
+        return torch.zeros_like(tau[0])
+    with one_thread():
+        shares = _shares(widen(tau), weights, eta, units)
+    return weighted_total(keep(tau + shift, cut), shares)
+
+
+def _shares(
+    taus: Sequence[Tensor], weights: Sequence[float], eta: float, units: Units
+) -> list[float]:
+    """Return what each expert is multiplied by; 0 where it changed nothing."""
+    lengths = [float(tau.double().norm()) for tau in taus]
+    wanted = eta * sum(lengths) / len(lengths) if units == "relative" else eta
+    pairs = zip(weights, lengths, strict=True)
+    return [weight * wanted / length if length > 0.0 else 0.0 for weight, length in pairs]
+
+
+def _shift(
+    taus: Sequence[Tensor],
+    shares: Sequence[float],
+    steps: int,
+    rate: float,
+    subspace: int,
+    project: bool,
+) -> Tensor:
+    """Return where Adam comes to in so many steps, or nothing where that is no better."""
+    rows = torch.stack(list(taus), dim=1)  # (m, T, n)
+    weight = sum(shares)
+    merged = weighted_total(stacked(taus), shares)
+    start = (rows * (rows - merged.unsqueeze(1))).sum(dim=2, keepdim=True)  # (m, T, 1)
+    shared = _shared(taus, subspace)
+    found, speed, size = (torch.zeros_like(merged) for _ in range(3))
+    for step in range(1, steps + 1):
+        left = start - rows @ found.unsqueeze(2) * weight
+        slope = (left.transpose(1, 2) @ rows).squeeze(1) * (-2.0 * weight)
+        slope -= shared @ (shared.T @ slope)
+        speed = speed * 0.9 + slope * 0.1
+        size = size * 0.999 + slope.square() * 0.001
+        away = (speed / (1.0 - 0.9**step)) / ((size / (1.0 - 0.999**step)).sqrt() + 1e-30)
+        if project:
+            away -= shared @ (shared.T @ away)
+        found = found - away * rate
+    left = start - rows @ found.unsqueeze(2) * weight
+    return found if left.square().sum() < start.square().sum() else torch.zeros_like(found)
+
+
+def _shared(taus: Sequence[Tensor], subspace: int) -> Tensor:
+    """Return the directions that the experts share most, as orthonormal columns."""
+    room = min(taus[0].shape)
+    parts = join([svd(tau).first(room // len(taus)) for tau in taus])
+    return svd(parts.left).left[:, : room // subspace]
