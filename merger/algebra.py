@@ -162,14 +162,6 @@ def row_length(shape: Sequence[int]) -> int:
     return prod(shape[1:]) if len(shape) > 1 else prod(shape)
 
 
-def squares(values: Tensor) -> float:
-    """Return the sum of squares in float64, added over pieces of fixed length."""
-    flat = values.detach().reshape(-1).cpu().numpy()
-    return sum_chunks(
-        flat, lambda chunk: float(np.add.reduce(np.square(chunk.astype(np.float64))))
-    )
-
-
 def l1(values: Tensor) -> float:
     """Return the sum of magnitudes in float64, added over pieces of fixed length."""
     flat = values.detach().reshape(-1).cpu().numpy()
@@ -182,6 +174,34 @@ def sum_of_squares(values: Tensor) -> float:
     return sum_chunks(
         flat, lambda chunk: float(np.add.reduce(np.square(chunk.astype(np.float64))))
     )
+
+
+def moments(values: Tensor) -> tuple[float, float]:
+    """Return mean and unbiased variance in float64; a single number varies by 0."""
+    flat = values.detach().reshape(-1).cpu().numpy()
+    entries = len(flat)
+    if entries == 0:
+        return 0.0, 0.0
+    mean = sum_chunks(flat, lambda chunk: float(np.add.reduce(chunk, dtype=np.float64))) / entries
+    spread = sum_chunks(
+        flat, lambda chunk: float(np.add.reduce(np.square(chunk.astype(np.float64) - mean)))
+    )
+    return mean, spread / max(1, entries - 1)
+
+
+def row_products(left: Tensor, right: Tensor) -> Tensor:
+    """Return the inner product of each pair of rows in float64, (rows,)."""
+    a, b = left.detach().cpu().numpy(), right.detach().cpu().numpy()
+    rows, columns = a.shape
+    found = np.zeros(rows)
+    step = max(1, CHUNK // max(1, columns))
+    for first in range(0, rows, step):
+        some = slice(first, first + step)
+        for start in range(0, columns, CHUNK):
+            part = slice(start, start + CHUNK)
+            products = a[some, part].astype(np.float64) * b[some, part]
+            found[some] += np.add.reduce(products, axis=1)
+    return torch.from_numpy(found).to(left.device)
 
 
 def sum_chunks(flat: np.ndarray, measure: Callable[[np.ndarray], float]) -> float:

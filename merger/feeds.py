@@ -1,6 +1,5 @@
 """What a method is handed for one piece, as its signature asks."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -27,8 +26,8 @@ class Statistics(Protocol):
         """Return inner products over the tensor."""
         ...
 
-    def l1(self, serving: "Serving", stage: Stage, use: FeedUse) -> float | None:
-        """Return a sum of magnitudes."""
+    def l1(self, serving: "Serving", stage: Stage, use: FeedUse) -> Any:
+        """Return a sum of magnitudes, or one per expert."""
         ...
 
     def norms(self, serving: "Serving", stage: Stage, use: FeedUse) -> tuple[float, ...]:
@@ -155,6 +154,8 @@ class Serving:
     def feed(self, use: FeedUse, stage: Stage, weighted: bool = True) -> Any:
         """Return what one argument left of `*` is given."""
         name = use.feed.name
+        if not use.of.wanted_at(stage.knobs(self.settings)):
+            return None
         if name == "deltas":
             return self._stacked(stage, self.deltas(stage, weighted))
         if name == "raw_deltas":
@@ -171,18 +172,18 @@ class Serving:
             return self.piece.first.depth
         if name == "key":
             return self.piece.first.key
+        if name == "layers":
+            return self.plan.layers
         if name == "costly":
             made = self.costly(stage, use.of)
             return made.reshape((*made.shape[:-1], *self._shape(stage)))
         if name == "uniform":
             draw = partial(self._inputs.uniform, self.piece, stage.salt)
             return self._stacked(stage, self._once(("uniform", stage.salt), draw))
-        return self._surveyed(use, stage, stage.knobs(self.settings))
+        return self._surveyed(use, stage)
 
-    def _surveyed(self, use: FeedUse, stage: Stage, knobs: Mapping[str, Any]) -> Any:
+    def _surveyed(self, use: FeedUse, stage: Stage) -> Any:
         name = use.feed.name
-        if not use.of.wanted_at(knobs):
-            return None
         if name == "cut":
             mask = partial(self._statistics.mask, self, stage, use)
             name = ("cut", stage.label, stage.index, use.of)

@@ -159,23 +159,19 @@ class FlatSurvey(Survey):
         parent = super()
         return self.cache.get_or_make(key, lambda: parent.ranks(serving, stage, use))
 
-    def _ordered(self, stage: Stage, of: Of, places: tuple[int, ...]) -> Mapping[int, np.ndarray]:
-        key = ("ordered", self._models, self._seen(stage, of, self.plan.merged), places)
+    def _ordered(
+        self, stage: Stage, of: Of, places: tuple[int, ...], tensors: Sequence[TensorPlan]
+    ) -> Mapping[int, np.ndarray]:
+        seen = self._seen(stage, of, tensors)
+        key = ("ordered", self._models, tensors[0].key, len(tensors), seen, places)
         parent = super()
-        return self.cache.get_or_make(key, lambda: parent._ordered(stage, of, places))
+        return self.cache.get_or_make(key, lambda: parent._ordered(stage, of, places, tensors))
 
-    def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
-        """Return inner products over the tensor, (n, n) float64."""
-        tensor = serving.piece.first
-        seen = self._seen(stage, Of(), (tensor,))
-        name = (use.feed.name, stage.label, stage.index, tensor.key)
+    def _gram(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> np.ndarray:
+        seen = self._seen(stage, Of(on=use.of.on), (tensor,))
         key = ("products", use.feed.name, self.plan.names, tensor.key, seen)
-        of_weights = use.feed.name == "weight_gram"
-        self._keep(
-            name,
-            lambda: self.cache.get_or_make(key, lambda: self._gram(tensor, stage, of_weights)),
-        )
-        return super().gram(serving, stage, use)
+        parent = super()
+        return self.cache.get_or_make(key, lambda: parent._gram(tensor, stage, use))
 
     def costly(self, serving: Serving, stage: Stage, of: Of) -> Tensor:
         """Return what a slow function gives, kept for other settings that it does not take."""

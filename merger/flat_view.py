@@ -253,5 +253,7 @@ def _stands_alone(plan: Plan) -> bool:
     """Return whether the method needs each tensor by itself."""
     if any(plan.scope_at(t.settings) != "element" for t in plan.merged):
         return True
-    feeds = {use.feed.name for stage in plan.stages for use in stage.method.feeds}
-    return bool(feeds & ALONE)
+    uses = [use for stage in plan.stages for use in stage.method.feeds]
+    if any(use.feed.name == "ordered" and use.of.scope != "global" for use in uses):
+        return True
+    return bool({use.feed.name for use in uses} & ALONE)

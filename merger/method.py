@@ -59,8 +59,9 @@ class Method:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What must be there first, such as "base" or "calibration data"."""
-        return tuple(sorted({need for use in self.feeds for need in use.feed.needs}))
+        """What must be there first, such as "base", whatever the settings."""
+        always = [use.feed for use in self.feeds if use.of.when is None]
+        return tuple(sorted({need for feed in always for need in feed.needs}))
 
     @property
     def formula(self) -> str:

@@ -13,6 +13,7 @@ from merger.errors import FeedError, RecipeError, did_you_mean
 from merger.places import count_layers, depth_of, layer_of
 from merger.recipe import Recipe, Rule
 from merger.settings import Desk, Settings, Stage, read_stages
+from merger.signature import FeedUse
 from merger.spec import SCOPES, Method
 
 BASE = -1
@@ -113,6 +114,11 @@ class Plan:
         """How many entries are merged."""
         return sum(t.numel for t in self.merged)
 
+    @cached_property
+    def layers(self) -> int:
+        """How many layers the names of the tensors number."""
+        return count_layers(self.by_key)
+
     def scope_at(self, settings: Settings) -> str:
         """Return the smallest piece that the method and all verbs can work on."""
         scopes = [stage.method.scope_at(stage.knobs(settings)) for stage in self.stages]
@@ -162,6 +168,8 @@ def plan(
             tensor = _copied(tensor, BASE if base is not None else 0)
         tensors.append(tensor)
         offset += tensor.numel if tensor.action == "merge" else 0
+    at_hand = {id(t.settings): t.settings for t in tensors if t.action == "merge"}
+    _check_needs(stages, base is not None, set(data), list(at_hand.values()))
     names = tuple(e.name for e in recipe.experts)
     return Plan(recipe, stages, names[:used], names[used:], tuple(tensors), base is not None)
 
@@ -179,23 +187,37 @@ def _used(recipe: Recipe, stages: Sequence[Stage]) -> int:
     return n if high is None else min(n, high)
 
 
-def _check_needs(stages: Sequence[Stage], has_base: bool, data: set[str]) -> None:
+def _check_needs(
+    stages: Sequence[Stage],
+    has_base: bool,
+    data: set[str],
+    settings: Sequence[Settings] | None = None,
+) -> None:
+    """Check the feeds that are always taken, or those that some of these settings take."""
     for stage in stages:
-        title = stage.method.title
         for use in stage.method.feeds:
-            for need in use.feed.needs:
-                if need == "base" and not has_base:
-                    raise FeedError(
-                        f"{title} needs a base model, and none is chosen.",
-                        "Set base to what the experts were fine-tuned from, or use Average.",
-                    )
-                if need != "base" and use.feed.name not in data:
-                    raise FeedError(
-                        f"{title} needs {need}, and none is chosen.",
-                        "Pick a task under Evaluate, or use Average.",
-                    )
+            knobs = [] if settings is None else [stage.knobs(s) for s in settings]
+            always, sometimes = use.of.when is None, any(use.of.wanted_at(k) for k in knobs)
+            if always if settings is None else sometimes:
+                _check_need(stage.method.title, use, has_base, data)
         if stage.label != "merge" and not has_base:
-            raise FeedError(f"{title} needs a base model, and none is chosen.", "Set base.")
+            raise FeedError(
+                f"{stage.method.title} needs a base model, and none is chosen.", "Set base."
+            )
+
+
+def _check_need(title: str, use: FeedUse, has_base: bool, data: set[str]) -> None:
+    for need in use.feed.needs:
+        if need == "base" and not has_base:
+            raise FeedError(
+                f"{title} needs a base model, and none is chosen.",
+                "Set base to what the experts were fine-tuned from, or use Average.",
+            )
+        if need != "base" and use.feed.name not in data:
+            raise FeedError(
+                f"{title} needs {need}, and none is chosen.",
+                "Pick a task under Evaluate, or use Average.",
+            )
 
 
 def _rules_by_key(recipe: Recipe, keys: Sequence[str]) -> dict[str, int]:

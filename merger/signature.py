@@ -44,7 +44,7 @@ class Of:
         scope: "global", "tensor", "row", or the name of a setting with one of these values.
         on: A function with feeds and settings of the same method; the survey looks at what it
             returns instead of the task vectors.
-        when: Whether these settings need the survey at all; None is fed where they do not.
+        when: Whether these settings need the feed at all; None is fed where they do not.
         places: For ordered values: which places of the ascending order, from the settings and the
             number of entries.
         nonzero: Whether a share counts only entries that are not 0, of what a slow `on` gives.
@@ -62,7 +62,7 @@ class Of:
         return str(knobs.get(self.scope, self.scope))
 
     def wanted_at(self, knobs: Mapping[str, Any]) -> bool:
-        """Return whether these settings need the survey."""
+        """Return whether these settings need the feed."""
         return self.when is None or self.when(knobs)
 
 

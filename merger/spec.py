@@ -35,6 +35,8 @@ __all__ = [
     "Gram",
     "Key",
     "Knob",
+    "L1s",
+    "LayerCount",
     "Majority",
     "Method",
     "Norms",
@@ -71,6 +73,8 @@ DepthAt = Annotated[float, Feed("depth")]
 """Relative depth of the tensor in [0, 1]; 0 outside the layers."""
 Key = Annotated[str, Feed("key")]
 """The tensor's name on disk."""
+LayerCount = Annotated[int, Feed("layers")]
+"""How many layers the model has; 0 where no name has a layer's number."""
 Update = Annotated[Tensor, Feed("update", ("base",))]
 """What the method changed: the merged model minus the base. For verbs after the method."""
 Cut = Annotated[Tensor, Feed("cut", ("base",), surveyed=True)]
@@ -87,10 +91,12 @@ Norms = Annotated[tuple[float, ...], Feed("norms", ("base",), surveyed=True)]
 """Length of each task vector, or of what `on` gives, over the tensor or the whole model."""
 Costly = Annotated[Tensor, Feed("costly", ("base",))]
 """What the slow function `on` gives; kept while settings move that it does not take."""
+L1s = Annotated[tuple[float, ...], Feed("l1", ("base",), surveyed=True)]
+"""Sums of magnitudes, one per expert, of a function `on` that returns a stack."""
 Ranks = Annotated[Tensor, Feed("ranks", ("base",), surveyed=True)]
 """Place of each entry's magnitude in its row or tensor, 0 the largest, (n, *piece), int32."""
 Ordered = Annotated[Tensor, Feed("ordered", ("base",), surveyed=True)]
-"""Values at some places of each expert's ascending order over the model, (places, n)."""
+"""Values at some places of each expert's entries in ascending order, (places, n)."""
 Sizes = Annotated[Tensor, Feed("sizes", ("base",), surveyed=True)]
 """Each expert's sum of magnitudes over the model, and of its tensors' mean ones, (2, n)."""
 Fisher = Annotated[Tensor, Feed("fisher", ("calibration data",))]
@@ -201,7 +207,7 @@ def _check_survey(method: Method, use: FeedUse) -> None:
         raise TypeError(f"{method.name}: {use.name!r} must be of('SETTING'), one of its own.")
     if use.feed.name == "ordered" and use.of.places is None:
         raise TypeError(f"{method.name}: {use.name!r} must be of(places=…).")
-    if use.feed.name in ("ordered", "sizes") and use.of.scope != "global":
+    if use.feed.name == "sizes" and use.of.scope != "global":
         raise TypeError(f"{method.name}: {use.name!r} must be of(scope='global').")
     if use.of.scope not in ("global", "tensor", "row", *names):
         raise TypeError(f"{method.name}: {use.of.scope!r} is neither a scope nor a setting.")

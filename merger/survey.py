@@ -87,7 +87,7 @@ class Survey:
                 if use.feed.name == "norms":
                     self._norms_of(stage, use.of, self.plan.merged, "")
                 if use.feed.name == "ordered" and self.plan.numel:
-                    self._ordered_of(stage, use.of)
+                    self._ordered_of(stage, use.of, self.plan.merged, "")
                 if use.feed.name == "sizes":
                     self._sizes_of(stage, use.of)
         # What is taken later happens between blocks, whose own progress counts then.
@@ -124,16 +124,15 @@ class Survey:
     def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return inner products over the tensor, (n, n) float64."""
         tensor = serving.piece.first
-        name = (use.feed.name, stage.label, stage.index, tensor.key)
-        of_weights = use.feed.name == "weight_gram"
-        products = self._keep(name, lambda: self._gram(tensor, stage, of_weights))
-        if not of_weights and stage.label != "before":
+        name = (use.feed.name, use.of, stage.label, stage.index, tensor.key)
+        products = self._keep(name, lambda: self._gram(tensor, stage, use))
+        if use.feed.name == "gram" and use.of.on is None and stage.label != "before":
             weights = np.array(tensor.weights)
             products = products * np.outer(weights, weights)
         return torch.from_numpy(products)
 
-    def l1(self, serving: Serving, stage: Stage, use: FeedUse) -> float:
-        """Return the sum of magnitudes over the tensor or the model."""
+    def l1(self, serving: Serving, stage: Stage, use: FeedUse) -> Any:
+        """Return the sum of magnitudes over the tensor or the model, or one per expert."""
         tensor = serving.piece.first
         if use.of.scope_at(stage.knobs(tensor.settings)) == "global":
             return self._l1_of(stage, use.of, self.plan.merged, "")
@@ -148,9 +147,12 @@ class Survey:
 
     def ordered(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return values at some places of each expert's ascending order, (places, n)."""
-        found = self._ordered_of(stage, use.of)
+        tensor, knobs = serving.piece.first, stage.knobs(serving.settings)
+        is_global = use.of.scope_at(knobs) == "global"
+        tensors = self.plan.merged if is_global else (tensor,)
+        found = self._ordered_of(stage, use.of, tensors, "" if is_global else tensor.key)
         assert use.of.places is not None
-        places = use.of.places(stage.knobs(serving.settings), self.plan.numel)
+        places = use.of.places(knobs, sum(t.numel for t in tensors))
         return torch.from_numpy(np.stack([found[p] for p in places])).to(self._device)
 
     def sizes(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
@@ -291,22 +293,27 @@ class Survey:
             balance += int((elected > 0).sum()) - int((elected < 0).sum())
         return float(np.sign(balance))
 
-    def _ordered_of(self, stage: Stage, of: Of) -> Mapping[int, np.ndarray]:
-        """Return each expert's values over the model by place, for every setting there is."""
+    def _ordered_of(
+        self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str
+    ) -> Mapping[int, np.ndarray]:
+        """Return each expert's values by place, for every setting among these tensors."""
         assert of.places is not None
-        knobs = [stage.knobs(s) for s in self._variants()]
-        wanted = {p for k in knobs for p in of.places(k, self.plan.numel)}
-        name = ("ordered", _place(stage), of)
-        return self._keep(name, lambda: self._ordered(stage, of, tuple(sorted(wanted))))
+        entries = sum(t.numel for t in tensors)
+        knobs = [stage.knobs(s) for s in {id(t.settings): t.settings for t in tensors}.values()]
+        wanted = tuple(sorted({p for k in knobs for p in of.places(k, entries)}))
+        name = ("ordered", _place(stage), of, scope_name)
+        return self._keep(name, lambda: self._ordered(stage, of, wanted, tensors))
 
-    def _ordered(self, stage: Stage, of: Of, places: tuple[int, ...]) -> Mapping[int, np.ndarray]:
+    def _ordered(
+        self, stage: Stage, of: Of, places: tuple[int, ...], tensors: Sequence[TensorPlan]
+    ) -> Mapping[int, np.ndarray]:
         """Return each expert's values at these places, by place, in memory or streamed."""
 
         def blocks() -> Iterator[np.ndarray]:
-            for serving in self._pieces(self.plan.merged, "Ranking changes"):
+            for serving in self._pieces(tensors, "Ranking changes"):
                 yield self._ranked_values(serving, stage, of)
 
-        if self.plan.numel * self.plan.n > IN_MEMORY:
+        if sum(t.numel for t in tensors) * self.plan.n > IN_MEMORY:
             return stream_order(blocks, self.plan.n, places)
         return order_of(np.concatenate(list(blocks()), axis=1), places)
 
@@ -331,26 +338,32 @@ class Survey:
             result += np.stack([sums, sums / serving.piece.first.numel])
         return result
 
-    def _gram(self, tensor: TensorPlan, stage: Stage, of_weights: bool) -> np.ndarray:
+    def _gram(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> np.ndarray:
         n = self.plan.n
         products = np.zeros((n, n))
         for serving in self._pieces((tensor,), ""):
-            stack = serving.theta() if of_weights else serving.deltas(stage)
+            if use.of.on is not None:
+                stack = serving.evaluate(stage, signature_of(use.of.on), weighted=False)
+            else:
+                of_weights = use.feed.name == "weight_gram"
+                stack = serving.theta() if of_weights else serving.deltas(stage)
             add_products(products, stack.cpu().numpy())
         return products
 
-    def _l1_of(
-        self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str
-    ) -> float:
+    def _l1_of(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str) -> Any:
         name = ("l1", _place(stage), of, scope_name)
         return self._keep(name, lambda: self._l1_pass(stage, of, tensors))
 
-    def _l1_pass(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> float:
+    def _l1_pass(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> Any:
         assert of.on is not None
-        result = 0.0
+        function = signature_of(of.on)
+        per_expert = function.output == "deltas"
+        result = [0.0] * (self.plan.n if per_expert else 1)
         for serving in self._pieces(tensors, "Measuring sizes"):
-            result += l1(serving.evaluate(stage, signature_of(of.on)))
-        return result
+            found = serving.evaluate(stage, function)
+            rows = found if per_expert else [found]
+            result = [size + l1(row) for size, row in zip(result, rows, strict=True)]
+        return tuple(result) if per_expert else result[0]
 
     def _norms_of(
         self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str

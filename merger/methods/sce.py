@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import elect_sign, mean, squares, total
+from merger.algebra import elect_sign, mean, sum_of_squares, total
 from merger.lazy import Tensor, torch
 from merger.masks import largest, shares_of
 from merger.spec import Delta, Deltas, Knob, merge_method
@@ -46,7 +46,7 @@ def sce(
     if select_topk < 1.0 and len(tau) > 1:
         spread = _variance(tau)
         chosen = tau * largest(spread, int(select_topk * int(torch.count_nonzero(spread))))
-    sizes = [squares(row) / max(1, row.numel()) for row in chosen]
+    sizes = [sum_of_squares(row) / max(1, row.numel()) for row in chosen]
     shares = shares_of([0.0] * len(tau) if sum(sizes) < floor else sizes)
     return _agreeing(chosen if select == "update" else tau, shares, floor) * scale
 

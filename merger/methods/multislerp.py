@@ -1,0 +1,64 @@
+"""NLERP: the mean direction at the mean length, which mergekit calls multislerp."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+from merger.algebra import divisor
+from merger.spaces import Origin, Space, vectors, walk
+from merger.spec import Coefficients, Weight, WeightGram, Weights, merge_method, of
+
+# Directions that cancel down to this share of their weights leave nothing but rounding.
+CANCELLED = 1e-6
+
+
+@merge_method(
+    "NLERP (multislerp)",
+    family="interpolation",
+    paper="mergekit",
+    laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "local"),
+)
+def multislerp(
+    theta: Weights,
+    origin: Origin,
+    gram: Annotated[WeightGram, of(on=vectors)],
+    weights: Coefficients,
+    *,
+    space: Space = "weights",
+    normalize: bool = True,
+) -> Weight:
+    """Average the directions of the experts and their lengths, each by itself.
+
+    v* = (Σ wₜ ‖vₜ‖) m / ‖m‖, with m = Σ wₜ vₜ / ‖vₜ‖ for each tensor
+
+    Args:
+        theta: The experts' weights.
+        origin: The base, where task vectors are averaged.
+        gram: Inner products of what is averaged, over the tensor.
+        weights: One coefficient per expert.
+        space: Average the experts' weights, or their task vectors (which needs a base).
+        normalize: Divide the coefficients by their sum.
+    Raises: an error when the coefficients add up to 0 and are to be normalised.
+    Reference: mergekit's `multislerp`, whose step on the sphere is always 0, so that it is this.
+        Differs: where the directions cancel, experts are averaged instead of refused. For a true
+        mean on the sphere there is Karcher.
+    """
+    if len(theta) == 1:
+        return walk(theta, origin, (1.0,))
+    shares = weights
+    if normalize:
+        total = divisor(weights)
+        shares = tuple(weight / total for weight in weights)
+    return walk(theta, origin, _coefficients(gram.tolist(), shares))
+
+
+def _coefficients(gram: list[list[float]], shares: Sequence[float]) -> Sequence[float]:
+    """Return what each vector is multiplied by."""
+    norms = [math.sqrt(gram[i][i]) for i in range(len(shares))]
+    along = [w / norm if norm else 0.0 for w, norm in zip(shares, norms, strict=True)]
+    square = sum(a * b * gram[i][j] for i, a in enumerate(along) for j, b in enumerate(along))
+    room = CANCELLED * sum(abs(w) for w in shares)
+    if square <= room * room:
+        return shares
+    length = sum(w * norm for w, norm in zip(shares, norms, strict=True)) / math.sqrt(square)
+    return [length * a for a in along]
