@@ -69,22 +69,27 @@ class AdaptedCheckpoint:
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
         """Return entries start to stop of a tensor, flat; float32 where the adapter changes it."""
         if key in self._saved:
-            return self._factors.read(self._saved[key], start, stop).to(torch.float32)
-        values = self.base.read(key, start, stop)
+            values = self._factors.read(self._saved[key], start, stop).to(torch.float32)
+        else:
+            values = self.base.read(key, start, stop)
         if key not in self._products:
             return values
-        return values.to(torch.float32) + self.change(key, start, stop)
+        # An embedding may be stored whole beside its factors.
+        return values.to(torch.float32) + self._product(key, start, stop)
 
     def change(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
         """Return what the adapter adds to the base, flat, in float32.
 
         The product of the factors itself: base plus change minus base would be rounded twice.
         """
+        if key in self._saved:
+            return self.read(key, start, stop) - self.base.read(key, start, stop).to(torch.float32)
+        return self._product(key, start, stop)
+
+    def _product(self, key: str, start: int, stop: int | None) -> Tensor:
+        """Return the product of the factors alone, flat, in float32."""
         size = self.tensors[key].numel
         stop = size if stop is None else min(stop, size)
-        if key in self._saved:
-            own = self._factors.read(self._saved[key], start, stop).to(torch.float32)
-            return own - self.base.read(key, start, stop).to(torch.float32)
         if key not in self._products or stop <= start:
             return torch.zeros(max(0, stop - start), dtype=torch.float32)
         product = self._products[key]

@@ -16,7 +16,9 @@ WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(?:\.[^.]+)?\.weight")
 EMBEDDING = re.compile(r"(?P<module>.+)\.lora_embedding_(?P<side>[AB])(?:\.[^.]+)?")
-SAVED = re.compile(r"(?P<module>.+?)(?:\.modules_to_save\.[^.]+)?\.(?P<kind>weight|bias)")
+SAVED = re.compile(
+    r"(?P<module>.+?)(?:\.modules_to_save\.[^.]+|\.base_layer)?\.(?P<kind>weight|bias)"
+)
 # Each of these changes what the factors mean.
 UNKNOWN = {
     "use_dora": "DoRA, which also rescales each row",

@@ -124,6 +124,17 @@ def test_a_head_that_was_trained_whole_replaces_the_base_s(tmp_path, base):
     close(model.change(f"{HEAD}.weight").reshape(2, 4), head - draw(5, 2, 4))
 
 
+def test_an_embedding_stored_whole_beside_its_factors_counts_with_both(tmp_path, base):
+    a, b, own = draw(1, 2, 7), draw(2, 4, 2), draw(3, 7, 4)
+    folder = save_adapter(tmp_path / "a", {}, lora_alpha=2)
+    stored = {f"{PREFIX}{EMBED}.lora_embedding_A": a, f"{PREFIX}{EMBED}.lora_embedding_B": b}
+    stored[f"{PREFIX}{EMBED}.base_layer.weight"] = own
+    save_file(stored, folder / "adapter_model.safetensors")
+    model = AdaptedCheckpoint(base, folder)
+    close(whole(model, f"{EMBED}.weight"), own + (b @ a).T)
+    close(model.change(f"{EMBED}.weight").reshape(7, 4), own + (b @ a).T - draw(4, 7, 4))
+
+
 def test_any_part_read_is_the_same_bytes_as_the_whole(tmp_path, base, monkeypatch):
     monkeypatch.setattr(adapted, "CHUNK", 8)
     model = AdaptedCheckpoint(base, save_adapter(tmp_path / "a", {Q: factors(10, 6, 4, 3)}))
