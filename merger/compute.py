@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import Event, Lock
 from typing import Any, NamedTuple
 
-from merger.algebra import add_update
+from merger.algebra import add_update, mean
 from merger.checkpoint import TORCH_NAMES, Checkpoint
 from merger.errors import MergeError, RecipeError
 from merger.feeds import Serving
@@ -97,6 +97,9 @@ class Prepared:
         """
         check_cancel(self._cancel)
         tensor = self.plan.by_key[block.key]
+        if tensor.action == "mean":
+            piece = Piece((tensor,), block.start, block.stop)
+            return round_once(averaged(self.plan, self._inputs, piece), tensor)
         if tensor.action != "merge":
             return self._copy(tensor, block)
         if block.start == block.stop:
@@ -120,6 +123,12 @@ class Prepared:
             if self._whole is None:
                 self._whole = merged_model(self.plan, self._inputs, self._survey, self._device)
             return self._whole
+
+
+def averaged(plan: Plan, inputs: Inputs, piece: Piece) -> Tensor:
+    """Return the experts' mean, or with one model per expert their own numbers, in float32."""
+    theta = inputs.theta(piece)
+    return theta if plan.method.output == "per_task" else mean(theta)
 
 
 def merged(serving: Serving) -> Tensor:

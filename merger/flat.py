@@ -4,7 +4,7 @@ The same pieces, surveys and methods as in `merger/compute.py`, so that preview 
 the same numbers. What a moved setting does not change (ranks, cuts, draws, products) is kept.
 """
 
-from merger.compute import merged, merged_model, round_once
+from merger.compute import averaged, merged, merged_model, round_once
 from merger.errors import MergeError
 from merger.flat_survey import FlatSurvey
 from merger.flat_view import FlatInputs, FlatView
@@ -40,7 +40,9 @@ def merge_flat(plan: Plan, flat: FlatInputs, cache: SurveyCache | None = None) -
     whole = merged_model(plan, view, survey) if wide else None
     for run in view.runs:
         for piece, place in run.pieces(plan):
-            if run.action != "merge":
+            if run.action == "mean":
+                out[..., place] = _rounded(averaged(plan, view, piece), piece)
+            elif run.action != "merge":
                 out[..., place] = round_once(view.copied(piece.first, place), piece.first)
             elif whole is not None:
                 out[..., place] = _rounded(whole[piece.first.key], piece)

@@ -29,6 +29,11 @@ ORDER = ("embed", "norm", "q", "k", "v", "qkv", "o", "gate", "gate+up", "up", "d
 LAST = ("bias", "pooler", "head")
 
 
+def is_running_statistic(key: str) -> bool:
+    """Return whether a tensor holds a batch norm's running mean or variance: no weights."""
+    return key.rpartition(".")[2] in ("running_mean", "running_var")
+
+
 def layer_of(key: str) -> int | None:
     """Return the number of the layer a tensor belongs to, or None outside the layers."""
     hit = LAYER.search(key)

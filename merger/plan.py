@@ -10,7 +10,7 @@ from typing import Any, Literal
 from merger.align import AlignReport, align
 from merger.checkpoint import Checkpoint
 from merger.errors import FeedError, RecipeError, did_you_mean
-from merger.places import count_layers, depth_of, layer_of
+from merger.places import count_layers, depth_of, is_running_statistic, layer_of
 from merger.recipe import Recipe, Rule
 from merger.settings import Desk, Settings, Stage, read_stages
 from merger.signature import FeedUse
@@ -29,8 +29,9 @@ class TensorPlan:
         shape: Its shape.
         dtype: What it is stored as, in safetensors' words.
         out_dtype: What it is written as.
-        action: "merge", "copy" (never merged, such as integers) or "take" (a rule copies it).
-        source: Which expert it is copied from, -1 for the base; None when merged.
+        action: "merge", "copy" (never merged, such as integers), "take" (a rule copies it) or
+            "mean" (running statistics, which no method may add up or extrapolate).
+        source: Which expert it is copied from, -1 for the base; None when it is computed.
         settings: The settings that hold for it.
         layer: Number of its layer, None outside the layers.
         depth: Relative depth in [0, 1].
@@ -41,7 +42,7 @@ class TensorPlan:
     shape: tuple[int, ...]
     dtype: str
     out_dtype: str
-    action: Literal["merge", "copy", "take"]
+    action: Literal["merge", "copy", "take", "mean"]
     source: int | None
     settings: Settings
     layer: int | None
@@ -164,7 +165,7 @@ def plan(
     for key in sorted([*report.mergeable, *report.copied]):
         depth = depth_of(layer_of(key), layers)
         tensor = _place(recipe, reference, key, rules.get(key), desk, depth, offset, base)
-        if key not in mergeable and tensor.action == "merge":
+        if key not in mergeable and tensor.action != "take":
             tensor = _copied(tensor, BASE if base is not None else 0)
         tensors.append(tensor)
         offset += tensor.numel if tensor.action == "merge" else 0
@@ -253,7 +254,7 @@ def _place(
     )  # fmt: skip
     rule = None if rule_index is None else recipe.rules[rule_index]
     if rule is None or rule.take is None:
-        return tensor
+        return replace(tensor, action="mean") if is_running_statistic(key) else tensor
     source = _source(recipe, rule, base)
     copied = _copied(tensor, source) if not info.is_float else tensor
     return replace(copied, action="take", source=source)
