@@ -56,9 +56,10 @@ golden: $(VENV)/.dev ## Show what changed in the golden files, then write them
 docs: $(VENV)/.dev ## Write docs/methods.md from what the methods declare
 	$(BIN)/python -m merger.docs
 
-bench: $(VENV)/.dev ## Measure the live page against its floors; results in benchmarks/
+bench: $(VENV)/.dev ## Measure the live page, on the bundled experts and on 300 M parameters; results in benchmarks/
 	@$(BIN)/python tests/browser.py
 	$(BIN)/python -m benchmarks.live_page
+	$(BIN)/python -m benchmarks.large_page
 
 zoo: $(VENV)/.zoo ## Rebuild the bundled experts from public packages
 	$(BIN)/python -m merger zoo build
