@@ -62,6 +62,33 @@ class AdaptedCheckpoint:
         """Names of the tensors that the adapter changes, sorted."""
         return tuple(sorted({*self._products, *self._saved}))
 
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Names of the tensors that the adapter stores whole, sorted."""
+        return tuple(self._saved)
+
+    @property
+    def module_names(self) -> Mapping[str, str]:
+        """What the trained model calls each module or tensor, by the tensor's name on disk."""
+        names = {stored: name for name, stored in self._adapter.saved.items()}
+        whole = {key: names[stored] for key, stored in self._saved.items()}
+        return whole | {key: product.module.name for key, product in self._products.items()}
+
+    @property
+    def turned(self) -> bool:
+        """Whether the base stores matrices as (in, out)."""
+        return self._adapter.transposed
+
+    @property
+    def base_name(self) -> str:
+        """What the adapter was trained on, as its config says."""
+        return self._adapter.base
+
+    @property
+    def task(self) -> str | None:
+        """What PEFT calls the adapter's task."""
+        return self._adapter.task
+
     def config(self) -> dict[str, Any] | None:
         """Return what the base's config.json says."""
         return self.base.config()
@@ -182,6 +209,8 @@ def _fit(adapter: Adapter, module: Module, info: TensorInfo, label: str) -> Prod
     straight = (b[0], *a[1:])
     turned = (math.prod(a[1:]), b[0])
     is_turned = module.is_embedding or (adapter.transposed and len(info.shape) == 2)
+    if adapter.transposed and info.shape == straight != turned:
+        is_turned = False  # GPT-2's head is an ordinary matrix
     if info.shape != (turned if is_turned else straight):
         # Square or not: what the config says must fit, or the numbers would be misplaced.
         raise _misfit(label, info.key, list(turned if is_turned else straight), list(info.shape))

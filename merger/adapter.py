@@ -65,6 +65,7 @@ class Adapter:
         saved: Tensors stored whole, such as a trained head: their names in the model and the file.
         transposed: Whether matrices are stored as (in, out), as GPT-2's are.
         base: What it was trained on, as its config says; "" where it does not.
+        task: What PEFT calls its task, if anything.
     """
 
     folder: Path
@@ -73,6 +74,7 @@ class Adapter:
     saved: Mapping[str, str]
     transposed: bool
     base: str
+    task: str | None
 
 
 def read_adapter(folder: Path) -> Adapter:
@@ -92,10 +94,10 @@ def read_adapter(folder: Path) -> Adapter:
     header = read_header(folder / WEIGHTS)
     factors, saved = _sort(folder, header)
     modules = {name: _module(folder, header, name, pair, config) for name, pair in factors.items()}
-    base = config.get("base_model_name_or_path")
+    base, task = config.get("base_model_name_or_path"), config.get("task_type")
     return Adapter(
         folder, header, modules, saved, bool(config.get("fan_in_fan_out")),
-        base if isinstance(base, str) else "",
+        base if isinstance(base, str) else "", task if isinstance(task, str) else None,
     )  # fmt: skip
 
 

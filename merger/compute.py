@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import Event, Lock
 from typing import Any, NamedTuple
 
+from merger.adapted import change_of
 from merger.algebra import add_update, mean
 from merger.checkpoint import TORCH_NAMES, Checkpoint
 from merger.errors import MergeError, RecipeError
@@ -11,7 +12,7 @@ from merger.feeds import Serving
 from merger.inputs import CheckpointInputs, Inputs, is_finite
 from merger.lazy import Tensor, torch
 from merger.pieces import BLOCK, Piece, cut_up
-from merger.plan import Plan, TensorPlan
+from merger.plan import BASE, Plan, TensorPlan
 from merger.progress import Report, check_cancel
 from merger.survey import Survey, SurveyCache
 
@@ -111,6 +112,32 @@ class Prepared:
             piece = Piece((tensor,), block.start, block.stop)
             values = merged(Serving(self.plan, self._inputs, self._survey, piece, self._device))
         return round_once(values.cpu(), tensor)
+
+    def change(self, key: str) -> Tensor:
+        """Return what the merge adds to a tensor of the base: flat, float32, not rounded again."""
+        check_cancel(self._cancel)
+        tensor = self.plan.by_key[key]
+        piece = Piece((tensor,), 0, tensor.numel)
+        if tensor.action not in ("merge", "mean"):
+            return self._copied_change(tensor)
+        if tensor.action == "mean":
+            values = averaged(self.plan, self._inputs, piece) - self._inputs.base(piece)
+        elif self.plan.scope_at(tensor.settings) == "model":
+            values = self._model()[key] - self._inputs.base(piece)
+        else:
+            serving = Serving(self.plan, self._inputs, self._survey, piece, self._device)
+            values = serving.update(sum(stage.label == "after" for stage in self.plan.stages))
+        if not is_finite(values):
+            raise _overflow(values, key, "float32", "Lower scale or the coefficients.")
+        return values.cpu()
+
+    def _copied_change(self, tensor: TensorPlan) -> Tensor:
+        assert tensor.source is not None
+        base, source = self._inputs.source(BASE), self._inputs.source(tensor.source)
+        known = change_of(source, base, tensor.key)
+        if known is not None:
+            return known
+        return source.read(tensor.key).to(torch.float32) - base.read(tensor.key).to(torch.float32)
 
     def _copy(self, tensor: TensorPlan, block: Block) -> Tensor:
         assert tensor.source is not None

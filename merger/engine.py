@@ -61,7 +61,7 @@ def merge(
     """
     models = open_models(recipe, base_dir=base_dir, roots=roots)
     target = pick_device(device)
-    _check_inputs_stay(models, Path(out))
+    check_inputs_stay(models, Path(out))
     block_size, workers = fit_memory(models.plan, thread_count(threads), memory)
     claim = Claim(Path(out), models.digest[:8], force=force, resume=resume)
     try:
@@ -148,7 +148,7 @@ def pick_device(device: str) -> str:
     return device
 
 
-def _check_inputs_stay(models: Models, out: Path) -> None:
+def check_inputs_stay(models: Models, out: Path) -> None:
     """Refuse a target whose replacement would delete a model that is merged."""
     target = out.resolve()
     for model in models.all:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -96,7 +95,7 @@ class CheckpointInputs:
             torch.sub(_read(model, piece), base, out=row)
         return stack
 
-    @cached_property
+    @property
     def only_differences(self) -> bool:
         """Whether every task vector is an expert minus the base, and nothing more exact."""
         return not any(is_on(model, self._base) for model in self._experts)

@@ -17,6 +17,7 @@ from merger.cli.common import (
     words_for_bytes,
 )
 from merger.cli.progress import progress_bar
+from merger.recipe import Recipe
 
 
 def add(commands: Any) -> None:
@@ -40,6 +41,12 @@ def add(commands: Any) -> None:
         "--resume", action="store_true", help="go on where a merge that was killed stopped"
     )
     parser.add_argument("--force", action="store_true", help="replace a folder that exists")
+    parser.add_argument(
+        "--adapter",
+        metavar="RANK",
+        type=positive,
+        help="write a LoRA adapter of this rank instead of a model, and say what it loses",
+    )
     add_progress(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -48,6 +55,9 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Merge."""
     recipe = read_recipe(args.recipe)
+    if args.adapter is not None:
+        _write_adapter(args, recipe)
+        return
     with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
         from merger.engine import merge  # noqa: PLC0415  (imports torch)
 
@@ -70,3 +80,17 @@ def run(args: argparse.Namespace) -> None:
     else:
         size_text = words_for_bytes(outcome["bytes"])
         print(f"{visible(outcome['path'])}: {len(outcome['files'])} files, {size_text}")
+
+
+def _write_adapter(args: argparse.Namespace, recipe: Recipe) -> None:
+    with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
+        from merger.refactor import merge_to_adapter  # noqa: PLC0415  (imports torch)
+
+        found = merge_to_adapter(
+            recipe, args.out, args.adapter, force=args.force, report=report, cancel=cancel
+        )
+    if args.json:
+        print_json(found.to_json())
+    else:
+        matrices = f"{len(found.fits)} matrices, rank {found.rank}"
+        print(f"{visible(found.path)}: {matrices}, {found.error:.2%} of the change is lost")

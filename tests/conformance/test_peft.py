@@ -7,6 +7,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
 from merger.checkpoint import FileCheckpoint
+from merger.engine import merge
+from merger.recipe import Expert, Recipe
+from merger.refactor import merge_to_adapter
 from merger.sources import open_source
 from tests.builders import llama_config
 
@@ -73,3 +76,47 @@ def test_a_llama_adapter_is_read_as_peft_merges_it(tmp_path, name):
 def test_a_gpt2_adapter_is_read_as_peft_merges_it(tmp_path):
     targets = ["c_attn", "c_proj", "c_fc"]
     check(tmp_path, gpt2, target_modules=targets, r=3, lora_alpha=6, fan_in_fan_out=True)
+
+
+def test_an_adapter_that_we_write_is_loaded_by_peft(tmp_path):
+    llama().save_pretrained(tmp_path / "base")
+    for i, name in enumerate("ab"):
+        torch.manual_seed(i)
+        trained(llama(), **CASES["patterns"]).save_pretrained(tmp_path / name)
+    experts = tuple(Expert(f"lora:{tmp_path / name}", name) for name in "ab")
+    recipe = Recipe("task_arithmetic", experts, str(tmp_path / "base"), weights=(1.0, -0.5))
+    found = merge_to_adapter(recipe, tmp_path / "out", 16)
+    merge(recipe, tmp_path / "merged")
+    assert found.error < 1e-6
+    loaded = peft.PeftModel.from_pretrained(llama(), tmp_path / "out").merge_and_unload()
+    merged = FileCheckpoint(tmp_path / "merged")
+    for key, value in loaded.state_dict().items():
+        torch.testing.assert_close(
+            merged.read(key).reshape(value.shape), value, atol=1e-5, rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (0.7, -0.4)])
+def test_adapters_are_added_up_as_peft_concatenates_them(tmp_path, weights):
+    llama().save_pretrained(tmp_path / "base")
+    model = None
+    for i, name in enumerate("ab"):
+        torch.manual_seed(i)
+        made = trained(llama(), target_modules=QV, r=2 + i, lora_alpha=4 + 3 * i)
+        made.save_pretrained(tmp_path / name)
+        if model is None:
+            model = peft.PeftModel.from_pretrained(llama(), tmp_path / name, adapter_name=name)
+        else:
+            model.load_adapter(tmp_path / name, name)
+    assert model is not None
+    model.add_weighted_adapter(list("ab"), list(weights), "both", combination_type="cat")
+    model.set_adapter("both")
+    theirs = model.merge_and_unload().state_dict()
+    experts = tuple(Expert(f"lora:{tmp_path / name}", name) for name in "ab")
+    params = {"scale": 1.0}
+    recipe = Recipe("task_arithmetic", experts, str(tmp_path / "base"), weights, params)
+    ours = FileCheckpoint(merge(recipe, tmp_path / "merged"))
+    for key, value in theirs.items():
+        torch.testing.assert_close(
+            ours.read(key).reshape(value.shape), value, atol=1e-6, rtol=1e-5
+        )

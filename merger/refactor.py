@@ -1,0 +1,137 @@
+"""Write a merge as a LoRA adapter: the change of each matrix as two thin factors."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from merger.adapter import CONFIG, WEIGHTS
+from merger.card import model_card, origin_of
+from merger.claim import Claim, output_errors
+from merger.compute import Prepared, prepare
+from merger.engine import check_inputs_stay
+from merger.errors import FeedError, MergeError, RecipeError
+from merger.factors import AdapterReport, Factors, adapters_of
+from merger.lazy import Tensor
+from merger.models import Models, open_models
+from merger.plan import TensorPlan
+from merger.progress import Progress, Report, check_cancel
+from merger.recipe import Recipe
+from merger.sources import SourceRules
+
+
+def merge_to_adapter(
+    recipe: Recipe,
+    out: str | Path,
+    rank: int,
+    *,
+    force: bool = False,
+    report: Report | None = None,
+    cancel: Event | None = None,
+    base_dir: Path | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
+) -> AdapterReport:
+    """Merge, and write what changed as a LoRA adapter of the base that PEFT loads.
+
+    Δ ≈ B A with A = √S Vᵀ and B = U √S of the `rank` strongest directions; alpha is the rank, so
+    that nothing scales the product.
+
+    Args:
+        recipe: What to merge, and how; it needs a base.
+        out: The folder to write.
+        rank: Most directions a matrix may have; what has fewer is stored with fewer.
+        force: Replace what an earlier merge wrote there.
+        report: Told of entries done.
+        cancel: Stops the merge.
+        base_dir: Folder that relative sources start from.
+        roots: What a visitor may open; None opens everything.
+    """
+    if rank < 1:
+        raise RecipeError(f"The rank of an adapter must be at least 1, got {rank}.")
+    models = open_models(recipe, base_dir=base_dir, roots=roots)
+    _check(models)
+    check_inputs_stay(models, Path(out))
+    claim = Claim(Path(out), models.digest[:8], force=force)
+    try:
+        prepared = prepare(models.plan, models.base, models.experts, cancel=cancel)
+        made = Factors(models, rank)
+        for tensor, change in _changes(prepared, report, cancel):
+            made.add(tensor, change)
+        models.check_unchanged()
+        if not made.tensors:
+            raise MergeError("Nothing changes, so there is no adapter to write.")
+        _write(claim.folder, claim.target.name, models, made)
+        return made.report(claim.commit())
+    except BaseException:
+        claim.abandon()
+        raise
+
+
+def _check(models: Models) -> None:
+    if models.base is None:
+        raise FeedError("An adapter needs a base model, and none is chosen.", "Set base.")
+    if models.plan.method.output == "per_task":
+        raise RecipeError(
+            f"{models.plan.method.title} gives one model per expert, and an adapter holds one.",
+            "Merge into model folders instead.",
+        )
+
+
+def _changes(
+    prepared: Prepared, report: Report | None, cancel: Event | None
+) -> Iterator[tuple[TensorPlan, Tensor]]:
+    """Yield the tensors that change, and by how much."""
+    done, total = 0, sum(tensor.numel for tensor in prepared.plan.tensors)
+    for tensor in prepared.plan.tensors:
+        check_cancel(cancel)
+        if tensor.action != "copy" and tensor.numel:
+            change = prepared.change(tensor.key)
+            if change.any():
+                yield tensor, change.reshape(tensor.shape)
+        done += tensor.numel
+        if report is not None:
+            report(Progress(done, total, "values", tensor.key))
+
+
+def _write(folder: Path, title: str, models: Models, made: Factors) -> None:
+    from safetensors.torch import save_file  # noqa: PLC0415  (imports torch)
+
+    recipe = models.recipe
+    origins = [
+        origin_of("base" if i == 0 else "expert", model.label, model)
+        for i, model in enumerate(models.all)
+    ]
+    with output_errors(folder):
+        save_file(made.tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        text = json.dumps(_config(models, made), indent=2, ensure_ascii=False)
+        (folder / CONFIG).write_text(text + "\n", "utf-8", newline="\n")
+        (folder / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8", newline="\n")
+        card = model_card(title, recipe, origins, models.digest)
+        (folder / "README.md").write_text(card, "utf-8", newline="\n")
+
+
+def _config(models: Models, made: Factors) -> Mapping[str, Any]:
+    """Return adapter_config.json: alpha is each module's rank, so that its product is unscaled."""
+    rank = max(made.modules.values(), default=1)
+    others = {module: own for module, own in made.modules.items() if own != rank}
+    named = [adapter.base_name for adapter in adapters_of(models) if adapter.base_name]
+    assert models.base is not None
+    tasks = {adapter.task for adapter in adapters_of(models)}
+    return {
+        "peft_type": "LORA",
+        "task_type": tasks.pop() if len(tasks) == 1 else None,
+        "base_model_name_or_path": named[0] if named else models.base.label,
+        "r": rank,
+        "lora_alpha": rank,
+        "rank_pattern": others,
+        "alpha_pattern": others,
+        "target_modules": sorted(made.modules),
+        "modules_to_save": sorted(set(made.whole.values())) or None,
+        "fan_in_fan_out": made.turned,
+        "use_rslora": False,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "init_lora_weights": True,
+        "inference_mode": True,
+    }
