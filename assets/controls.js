@@ -72,9 +72,11 @@ function buildTopk(root) {
   on("view", () => root.firstChild.show());
 }
 
+const MAPS = new Set(["conflict-grid", "cancelled"]); // a click on a cell looks into its tensor
+
 document.addEventListener("ms:click", (event) => {
   const { panel, customdata } = event.detail;
-  if (panel === "conflict-grid" && customdata) look((view) => { view.key = [customdata].flat()[0]; });
+  if (MAPS.has(panel) && customdata) look((view) => { view.key = [customdata].flat()[0]; });
 });
 
 // Gradio mounts blocks one after another, and those of a tab when it is first opened.

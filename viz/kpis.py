@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from merger.stack import Stack
-from viz.figures.words import percent, plain_number
+from viz.figures.words import percent, plain_number, points, signed
 from viz.scene import NO_BASE, Scene
 from viz.scores import Scores
 
@@ -19,7 +19,7 @@ def _mean(scene: Scene) -> dict[str, Any]:
     tile: dict[str, Any] = {
         "label": "Mean normalised score",
         "tooltip": "Each task's score as a share of its own expert's best, averaged over tasks. "
-        "100 % would be as good as all the experts at once.",
+        "100% would be as good as all the experts at once.",
     }
     scores = scene.scores
     if scores is None or not np.isfinite(scores.mean):
@@ -49,13 +49,11 @@ def _worst(scene: Scene) -> dict[str, Any]:
         sees = scores.change is not None and scores.change[i].sees_difference
         same = pinned.worst == i
         delta = _points(value - float(pinned.normalised[pinned.worst]), sees or not same)
-        if not same:
-            delta["words"] += f" (was {scores.tasks[pinned.worst].title})"
     kind = _kind(scores) | {"n": int(scores.n[i])}
-    words = {"value": percent(value), "note": scores.tasks[i].title, "delta": delta}
-    if delta:
-        delta["words"] = f"{scores.tasks[i].title}: {delta['words']}"
-    return tile | kind | words
+    note = scores.tasks[i].title
+    if pinned is not None and pinned.worst not in (None, i):
+        note += f" (pin: {scores.tasks[pinned.worst].title})"
+    return tile | kind | {"value": percent(value), "note": note, "delta": delta}
 
 
 def _cancelled(scene: Scene) -> dict[str, Any]:
@@ -79,7 +77,6 @@ def _cancelled(scene: Scene) -> dict[str, Any]:
         before = float(scene.pin.cancelled.mass.value)
         if np.isfinite(before):
             delta = _points(before - value, True, upside_down=True)
-            delta["words"] += f" · {chance}"
     return (
         tile
         | _looked_at(scene.measures.stack)
@@ -107,7 +104,7 @@ def _norm(scene: Scene) -> dict[str, Any]:
     delta = None
     if scene.pin and scene.pin.norms is not None:
         change = share - scene.pin.norms.merged_share
-        delta = _delta(change, f"{change:+.2f} against the pin".replace("-", "−"), good=None)
+        delta = _delta(change, f"{signed(change)} vs. pin", good=None)
     return (
         tile
         | _looked_at(scene.measures.stack)
@@ -140,11 +137,9 @@ def _kind(scores: Scores) -> dict[str, Any]:
 
 def _points(change: float, sees: bool, upside_down: bool = False) -> dict[str, Any]:
     if not sees:
-        return {"direction": "same", "words": "no difference seen against the pin"}
+        return {"direction": "same", "words": "no difference seen vs. pin"}
     shown = -change if upside_down else change
-    return _delta(
-        shown, f"{100 * shown:+.1f} points against the pin".replace("-", "−"), good=change > 0
-    )
+    return _delta(shown, f"{points(shown)} vs. pin", good=change > 0)
 
 
 def _delta(change: float, words: str, good: bool | None) -> dict[str, Any]:

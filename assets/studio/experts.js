@@ -12,6 +12,21 @@ export function mountExperts(node) {
   on("rebuild", build);
   on("draft", show);
   on("answer", show);
+  for (const [event, names] of [["mouseover", nameAt], ["mouseleave", () => []], ["focusin", nameAt], ["focusout", () => []]]) {
+    node.addEventListener(event, (e) => point(names(e.target)));
+  }
+  document.addEventListener("ms:shine", ({ detail }) => {
+    for (const card of place.querySelectorAll(".ms-chip")) {
+      card.classList.toggle("ms-chip--lit", detail.experts.includes(card.dataset.as));
+    }
+  });
+}
+
+const nameAt = (target) => [target.closest?.(".ms-chip")?.dataset.as].filter(Boolean);
+
+/** An expert that is pointed at here is marked in the charts. */
+function point(experts) {
+  document.dispatchEvent(new CustomEvent("ms:point", { detail: { subject: experts.length ? { experts } : null } }));
 }
 
 const family = () => state.config.families.find((f) => f.id === state.draft.family);
@@ -75,7 +90,7 @@ function chip(row, index) {
   steps.map((s) => h("option", { value: s }, String(s))));
   const alone = h("button", { type: "button", class: "ms-chip__solo", "aria-label": `Solo ${name}`,
     title: `Only ${name} (key ${index + 1})`, onclick: () => solo(name) }, "solo");
-  return h("div", { class: "ms-chip", colour: colourOf(name), "data-expert": name },
+  return h("div", { class: "ms-chip", colour: colourOf(name), "data-as": row.alias || name },
     toggle, step, h("span", { class: "ms-chip__score" }), alone, coefficient(row, index));
 }
 

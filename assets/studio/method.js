@@ -25,12 +25,32 @@ function build() {
   const summary = h("summary", {}, h("span", { class: "ms-method__name" }, current?.title ?? state.draft.method),
     h("span", { class: "ms-method__summary" }, current?.summary ?? ""));
   const open = place.querySelector("details")?.open ?? false;
+  const search = h("input", { type: "search", class: "ms-method__search", placeholder: "Find a method", "aria-label": "Find a method",
+    oninput: (e) => filter(e.target.value) });
   const paper = current?.paper && h("p", { class: "ms-help ms-method__source" }, `Source: ${current.paper}`);
-  place.replaceChildren(h("details", { class: "ms-method", open, onkeydown: walk }, summary, ...list, paper));
+  place.replaceChildren(h("details", { class: "ms-method", open, onkeydown: walk }, summary, search, ...list, paper));
+}
+
+/** Shows the methods that hold every word, somewhere in what is said of them. */
+function filter(text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const group of place.querySelectorAll(".ms-method__group")) {
+    const options = [...group.querySelectorAll(".ms-method__option")];
+    for (const option of options) {
+      const said = `${group.getAttribute("aria-label")} ${option.textContent} ${option.querySelector("input").value}`.toLowerCase();
+      option.hidden = !words.every((word) => said.includes(word));
+    }
+    group.hidden = options.every((option) => option.hidden);
+  }
 }
 
 function walk(event) {
   byPointer = false;
+  if (event.target.type === "search" && event.key === "Enter") {
+    place.querySelector(".ms-method__group:not([hidden]) .ms-method__option:not([hidden]) input:enabled")?.focus();
+    event.preventDefault();
+    return;
+  }
   if (event.target.tagName !== "INPUT" || !["Enter", "Escape"].includes(event.key)) return;
   event.preventDefault();
   close();

@@ -29,7 +29,7 @@ export function sliderRow({ id, kind = "knob", label, symbol, help, low, high, s
     if (document.activeElement !== number) number.value = known ? short(value) : "";
     range.disabled = number.disabled = !known;
     const [from, to] = [Math.min(0, known ? value : 0), Math.max(0, known ? value : 0)];
-    range.style.setProperty("--from", share(from));
+    range.style.setProperty("--from", from > low ? share(from) : -1); // -1: from the very end
     range.style.setProperty("--to", share(to));
   };
   row.show();

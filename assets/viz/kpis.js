@@ -17,7 +17,9 @@ function tile() {
   const glyph = el("span", "ms-kpi__glyph");
   glyph.setAttribute("aria-hidden", "true");
   delta.append(glyph, el("span", "ms-kpi__words"));
-  node.append(el("span", "ms-kpi__label"), el("div", "ms-kpi__value"), delta, el("span", "ms-kpi__tag"), tip);
+  const head = el("div", "ms-kpi__head");
+  head.append(el("span", "ms-kpi__value"), delta);
+  node.append(el("span", "ms-kpi__label"), head, el("div", "ms-kpi__note"), el("span", "ms-kpi__tag"), tip);
   return node;
 }
 
@@ -36,7 +38,8 @@ function fill(node, kpi, index) {
   say(part("tag"), tag(kpi));
   say(part("value"), kpi.value);
   say(part("glyph"), delta ? GLYPH[delta.direction] ?? "" : "");
-  say(part("words"), delta ? delta.words : kpi.note ?? "");
+  say(part("words"), delta ? delta.words : "");
+  say(part("note"), kpi.note ?? "");
   node.querySelector(".ms-kpi__delta").dataset.good = String(delta?.good ?? "");
   say(part("tip"), kpi.tooltip ?? "");
   part("tip").hidden = !kpi.tooltip;

@@ -1,11 +1,13 @@
 /** One card per chart: keeps its figure, draws it when it can be seen, and only then. */
 
-import { dressData, dressLayout, themeName } from "./look.js";
+import { keepCursor } from "./cursor.js";
 import { drawPatch, fold, merge, news } from "./figure.js";
-import { loadPlotly } from "./plotly.js";
+import { renderHead } from "./head.js";
+import { frameChosen, linkPanels, pointAtCell, watchPointer } from "./links.js";
+import { dressData, dressLayout, themeName } from "./look.js";
 import { errorCard } from "./notices.js";
-import { badge, renderTable, saveImage } from "./tools.js";
-import { say } from "./text.js";
+import { loadPlotly } from "./plotly.js";
+import { renderTable, saveImage } from "./tools.js";
 
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false };
 const NEAR = "400px";
@@ -13,6 +15,7 @@ const panels = new Map();
 let Plotly = null;
 let scheduled = false;
 let asked = new Set();
+linkPanels(() => panels.values());
 
 function slot(id) {
   if (!panels.has(id)) {
@@ -128,13 +131,27 @@ async function drawWhole(panel) {
   const { div, figure } = panel;
   const height = chartHeight(panel);
   div.style.height = `${height}px`;
-  const layout = { ...dressLayout(figure.layout, height), width: div.clientWidth };
+  const layout = { ...dressLayout(fitted(figure, div.clientWidth), height), width: div.clientWidth };
   await Plotly.react(div, dressData(figure.data), layout, CONFIG);
   panel.width = div.clientWidth;
-  if (panel.drawn) return;
-  panel.drawn = true;
-  panel.root.classList.add("ms-panel--drawn");
-  div.on("plotly_click", (event) => click(panel, event.points[0]));
+  if (!panel.drawn) {
+    panel.drawn = true;
+    panel.root.classList.add("ms-panel--drawn");
+    div.on("plotly_click", (event) => click(panel, event.points[0]));
+    watchPointer(panel);
+  }
+  keepCursor(panel, Plotly, {
+    choose: (value) => { if (panel.figure.meta.clickable) emit(panel.id, value); },
+    visit: (cell, row, column) => pointAtCell(panel, row, column),
+  });
+  frameChosen();
+}
+
+/** Returns the layout for a width: `meta.narrow` says what changes below so many pixels. */
+function fitted({ layout, meta: { narrow } }, width) {
+  if (!narrow || width >= narrow.below) return layout;
+  const changed = Object.entries(narrow.layout).map(([key, value]) => [key, { ...layout[key], ...value }]);
+  return { ...layout, ...Object.fromEntries(changed) };
 }
 
 function chartHeight(panel) {
@@ -154,34 +171,6 @@ export function emit(panel, customdata) {
   document.dispatchEvent(new CustomEvent("ms:click", { detail: { panel, customdata } }));
 }
 
-function renderHead(panel) {
-  const { root, figure: { meta } } = panel;
-  if (meta.title) say(root.querySelector(".ms-panel__title"), meta.title);
-  if (meta.caption) say(root.querySelector(".ms-panel__caption"), meta.caption);
-  const alt = [root.querySelector(".ms-panel__title").textContent, meta.alt].filter(Boolean);
-  panel.div.setAttribute("aria-label", alt.join(". "));
-  badge(root.querySelector(".ms-panel__badge"), meta);
-  root.classList.toggle("ms-panel--estimated", meta.kind === "estimated");
-  root.classList.toggle("ms-panel--clickable", Boolean(meta.clickable));
-  root.classList.remove("ms-panel--error");
-  renderTable(panel);
-  keepRoom(panel);
-}
-
-/** A caption with live numbers keeps the most lines it had, so that no chart jumps in a drag. */
-function keepRoom(panel) {
-  const caption = panel.root.querySelector(".ms-panel__caption");
-  const { clientWidth: width } = caption;
-  if (width !== panel.captionWidth) {
-    caption.style.minHeight = "";
-    Object.assign(panel, { captionWidth: width, captionRoom: 0 });
-  }
-  if (caption.offsetHeight > panel.captionRoom) {
-    panel.captionRoom = caption.offsetHeight;
-    caption.style.minHeight = `${panel.captionRoom}px`;
-  }
-}
-
 function showError(panel) {
   panel.root.querySelector(".ms-panel__error").replaceChildren(errorCard(panel.error));
   panel.root.classList.add("ms-panel--error");
@@ -192,7 +181,7 @@ function unmount(panel) {
   if (panel.drawn) Plotly.purge(panel.div);
   panel.watch?.disconnect();
   panel.look?.disconnect();
-  Object.assign(panel, { root: null, div: null, drawn: false, full: true, dirty: true });
+  Object.assign(panel, { root: null, div: null, drawn: false, full: true, dirty: true, cursor: null });
 }
 
 /** Takes over the static card inside `element`; a second mount of an id replaces the first. */

@@ -3,7 +3,7 @@
 from typing import Any
 
 from merger.diagnostics.cancelled import CancelledInfo
-from viz.figures.cells import cell_table, cell_values, draw_cells, look_at_cells
+from viz.figures.cells import cell_gaps, cell_table, cell_values, draw_cells, look_at_cells
 from viz.figures.figure import Figure, Values, patch
 from viz.figures.words import against_chance, estimated, percent
 
@@ -25,14 +25,15 @@ def _values(info: CancelledInfo) -> Values:
 def _meta(info: CancelledInfo) -> dict[str, Any]:
     value, null, half = (float(x) for x in (info.mass.value, info.mass.null, info.mass.half))
     drawn = (
-        "Numbers are the share of the weighted change that experts take from each other; colour "
-        "is the distance from random signs, orange for more loss and blue for less."
+        "Share of the weighted change that experts take from each other, by layer and module. "
+        "Orange is more than random signs would lose, blue is less."
     )
     whole = f"Whole model: {percent(value)}, {against_chance(value, null, half)}."
     look = look_at_cells(info.grid, info.cells, "loss")
     return {
         "title": "How much do the experts cancel?",
-        "caption": f"{drawn} {whole} {look}{estimated(info.sample)}",
+        "look": f"{whole} {look}",
+        "caption": f"{drawn}{cell_gaps(info.grid, info.cells)}{estimated(info.sample)}",
         "alt": f"{whole} {look}",
         "table": cell_table(info.grid, info.cells, "cancelled mass"),
     }

@@ -9,12 +9,13 @@ from merger.diagnostics.grid import OUTSIDE, Grid
 from merger.diagnostics.signs import Rate
 from viz.figures.figure import Figure, Values, build, labelled, nice_limit
 from viz.figures.matrix import bar, hover_template
-from viz.figures.words import against_chance, beyond, percent, plain_number, short
+from viz.figures.words import against_chance, beyond, marked, percent, plain_number, short
 from viz.theme import CELL
 
 CELLS = "cells"
-STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 ROOM = 10  # more columns than this, and numbers in cells cannot be read
+NARROW = 5  # up to so many columns fit into half the page
 TICKS = 9
 HEAD = 96
 
@@ -65,7 +66,8 @@ def draw_cells(grid: Grid, rate: Rate, values: Values, meta: Mapping[str, Any]) 
         "yaxis": labelled([short(m, 14) for m in grid.modules], range=[rows - 0.5, -0.5]),
     }
     height = HEAD + max(2, rows) * (32 if few else 24)
-    return build([style], values, layout, {**meta, "height": height, "clickable": True})
+    shape = {"height": height, "wide": columns > NARROW, "link": "cells", "clickable": True}
+    return build([style], values, layout, {**meta, **shape})
 
 
 def cell_table(grid: Grid, rate: Rate, what: str) -> dict[str, Any]:
@@ -77,6 +79,16 @@ def cell_table(grid: Grid, rate: Rate, what: str) -> dict[str, Any]:
         if np.isfinite(rate.value[i, j])
     ]
     return {"columns": ["layer", "module", what, "chance", "± (95% of chance)"], "rows": rows}
+
+
+def cell_gaps(grid: Grid, rate: Rate) -> str:
+    """Return what empty cells mean, when tensors that nobody changed are among them."""
+    idle = [
+        bool(keys) and not np.isfinite(rate.value[i, j])
+        for i, row in enumerate(grid.keys)
+        for j, keys in enumerate(row)
+    ]
+    return " Empty cells hold no tensor, or one that no expert changed." if any(idle) else ""
 
 
 def cell_name(grid: Grid, at: tuple[int, int]) -> str:
@@ -137,7 +149,7 @@ def _data(grid: Grid, rate: Rate, what: str, i: int, j: int) -> list[str]:
 
 def _text(rate: Rate, i: int, j: int) -> str:
     value, null, half = (float(x[i, j]) for x in _parts(rate))
-    return f"{percent(value)} {beyond(value, null, half)}".strip()
+    return marked(percent(value), beyond(value, null, half))
 
 
 def _layer_title(grid: Grid) -> str:

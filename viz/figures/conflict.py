@@ -3,14 +3,22 @@
 from typing import Any, Literal
 
 from merger.diagnostics.signs import Rate, SignsInfo
-from viz.figures.cells import cell_table, cell_values, draw_cells, look_at_cells
+from viz.figures.cells import cell_gaps, cell_table, cell_values, draw_cells, look_at_cells
 from viz.figures.figure import Figure, Values, nice_limit, patch
 from viz.figures.matrix import draw_matrix, matrix_values
-from viz.figures.words import against_chance, best_pair, beyond, estimated, percent, plain_number
+from viz.figures.words import (
+    against_chance,
+    best_pair,
+    beyond,
+    estimated,
+    marked,
+    percent,
+    plain_number,
+)
 
 By = Literal["mass", "count"]
 PairBy = Literal["joint", "count"]
-STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 def draw_conflict(info: SignsInfo, by: By = "mass") -> Figure:
@@ -68,17 +76,18 @@ def _conflict_values(info: SignsInfo, by: By) -> Values:
 
 def _conflict_meta(info: SignsInfo, by: By) -> dict[str, Any]:
     rate, total = _cells(info, by), info.mass if by == "mass" else info.rate
-    counted = "share of the experts' change" if by == "mass" else "share of the changed weights"
+    counted = "Share of the experts' change" if by == "mass" else "Share of the changed weights"
     drawn = (
-        f"Numbers are the {counted} that lies where experts disagree in sign; colour is the "
-        "distance from random signs, orange for more conflict and blue for less."
+        f"{counted} that lies where they disagree in sign, by layer and module. Orange is more "
+        "conflict than random signs would give, blue is less."
     )
     value, null, half = float(total.value), float(total.null), float(total.half)
     whole = f"Whole model: {percent(value)}, {against_chance(value, null, half)}."
     look = look_at_cells(info.grid, rate, "conflict")
     return {
         "title": "Where do the experts disagree?",
-        "caption": f"{drawn} {look}{estimated(info.sample)}",
+        "look": f"{whole} {look}",
+        "caption": f"{drawn}{cell_gaps(info.grid, rate)}{estimated(info.sample)}",
         "alt": f"{whole} {look}",
         "table": cell_table(info.grid, rate, "sign conflict"),
     }
@@ -91,7 +100,7 @@ def _pair_values(info: SignsInfo, by: PairBy) -> Values:
         return float(rate.value[i, j]), float(rate.null[i, j]), float(rate.half[i, j])
 
     def text(i: int, j: int) -> str:
-        return f"{percent(parts(i, j)[0], 0)}{beyond(*parts(i, j))}"
+        return marked(percent(parts(i, j)[0], 0), beyond(*parts(i, j)))
 
     def hover(i: int, j: int) -> list[str]:
         return [f"sign conflict {percent(parts(i, j)[0])}", against_chance(*parts(i, j))]
@@ -107,8 +116,8 @@ def _pair_meta(info: SignsInfo, by: PairBy) -> dict[str, Any]:
         else "each changed weight counting alike"
     )
     drawn = (
-        f"Numbers are how often two experts move a weight in opposite directions, {counted}; "
-        "▲ is more than random signs would, ▼ less."
+        f"How often two experts move a weight in opposite directions, {counted}. ▲ is more than "
+        "random signs would, ▼ is less."
     )
     rows = [
         [names[i], names[j], *(float(x[i, j]) for x in (rate.value, rate.null, rate.half))]
@@ -118,7 +127,8 @@ def _pair_meta(info: SignsInfo, by: PairBy) -> dict[str, Any]:
     look = _pair_look(info, rate)
     return {
         "title": "Which experts conflict?",
-        "caption": f"{drawn} {look}{estimated(info.sample)}",
+        "look": look,
+        "caption": f"{drawn}{estimated(info.sample)}",
         "alt": look,
         "table": {
             "columns": ["expert", "expert", "sign conflict", "chance", "± (95% of chance)"],

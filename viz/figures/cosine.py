@@ -9,7 +9,7 @@ from viz.figures.figure import Figure, Values, nice_limit, patch
 from viz.figures.matrix import draw_matrix, matrix_values
 from viz.figures.words import best_pair, plain_number
 
-STEPS = (0.05, 0.1, 0.2, 0.5, 1.0)
+STEPS = (0.2, 0.5, 1.0)  # never narrower: cosines near 0 must look like no relation
 NEAR_ZERO = 0.05
 
 
@@ -46,8 +46,8 @@ def _values(info: CosineInfo) -> Values:
 def _meta(info: CosineInfo) -> dict[str, Any]:
     names = info.experts
     drawn = (
-        "Each cell is the cosine between two experts' task vectors: blue pairs pull the weights "
-        "together, orange pairs pull them apart, pale pairs are unrelated."
+        "Cosine between the task vectors of two experts. Blue pairs pull the weights together, "
+        "orange pairs pull them apart, pale pairs are unrelated."
     )
     rows = [
         [names[i], names[j], float(info.cosine[i, j])]
@@ -57,7 +57,8 @@ def _meta(info: CosineInfo) -> dict[str, Any]:
     look = _look(info)
     return {
         "title": "Do the experts point the same way?",
-        "caption": f"{drawn} {look}",
+        "look": look,
+        "caption": drawn,
         "alt": look,
         "table": {"columns": ["expert", "expert", "cosine"], "rows": rows},
     }

@@ -10,7 +10,7 @@ from viz.figures.figure import Figure, Values, axis, build, patch
 from viz.figures.words import against_chance, best_pair, estimated, percent, plain_number
 from viz.theme import expert_colours
 
-HEIGHT = 300
+HEIGHT = 380
 EXTRA = "<extra></extra>"
 
 
@@ -38,13 +38,14 @@ def draw_histogram(info: HistogramInfo, colours: Mapping[str, str] | None = None
     top = float(np.nanmax(shares, initial=1e-6))
     low = float(np.nanmin(np.where(shares > 0, shares, np.nan), initial=top))
     layout = {
-        "xaxis": axis("change of a weight", nticks=5, tickformat=".1e", zeroline=True,
+        "xaxis": axis("change of a weight", nticks=5, tickformat="~g", zeroline=True,
                       range=[float(info.edges[0]), float(info.edges[-1])]),
         "yaxis": axis("share of weights (log)", type="log", dtick=1, tickformat="~%",
                       range=[float(np.log10(low)) - 0.1, float(np.log10(top)) + 0.2]),
         "showlegend": True,
     }  # fmt: skip
-    return build(styles, _values(info), layout, {**_meta(info), "height": HEIGHT})
+    shape = {"height": HEIGHT, "link": "traces", "experts": list(info.experts), "key": info.key}
+    return build(styles, _values(info), layout, {**_meta(info), **shape})
 
 
 def patch_histogram(info: HistogramInfo) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def _values(info: HistogramInfo) -> Values:
 
 def _meta(info: HistogramInfo) -> dict[str, Any]:
     shape = " × ".join(str(s) for s in info.shape) or "one number"
-    drawn = f"{info.key} ({shape}): how large each expert's changes are, and in which direction."
+    drawn = f"{info.key} ({shape}): how large the changes of each expert are, and which way."
     look = _look(info)
     columns = [
         "expert", "‖τ‖", "5%", "25%", "median", "75%", "95%", "unchanged weights", "off the chart",
@@ -81,7 +82,8 @@ def _meta(info: HistogramInfo) -> dict[str, Any]:
     ]
     return {
         "title": "One tensor up close",
-        "caption": f"{drawn} {look}{estimated(info.sample)}",
+        "look": look,
+        "caption": f"{drawn}{estimated(info.sample)}",
         "alt": f"{info.key}. {look}",
         "table": {"columns": columns, "rows": rows},
     }

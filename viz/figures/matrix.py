@@ -12,6 +12,7 @@ from viz.theme import CELL
 CELLS = "pairs"
 MOST_TEXT = 10  # more rows than this, and numbers in cells cannot be read
 HEAD = 84  # pixels for labels above and the colour bar below
+LETTER = 7  # pixels, on the safe side
 
 
 def matrix_values(
@@ -74,19 +75,30 @@ def draw_matrix(
         **({"texttemplate": "%{text}"} if n <= MOST_TEXT else {}),
         "textfont": {"size": CELL, "color": "@cell-text"},
     }
-    long = n * max((len(short(name)) for name in names), default=0) > 30
-    across = [str(i + 1) for i in range(n)] if long else [short(name) for name in names]
-    down = [f"{short(name)}  {i + 1}" if long else short(name) for i, name in enumerate(names)]
+    labels = [short(name) for name in names]
     layout = {
-        "xaxis": labelled(across, side="top"),
-        "yaxis": labelled(down, range=[n - 0.5, -0.5]),
+        "xaxis": labelled(labels, side="top"),
+        "yaxis": labelled(labels, range=[n - 0.5, -0.5]),
     }
-    return build([style], values, layout, {**meta, "height": HEAD + max(2, n) * row_height(n)})
+    height = HEAD + max(2, n) * row_height(n)
+    shape = {"height": height, "link": "pairs", "experts": list(names), "narrow": narrow(labels)}
+    return build([style], values, layout, {**meta, **shape})
+
+
+def narrow(labels: Sequence[str]) -> dict[str, Any]:
+    """Return what changes where the columns are too narrow for names: numbers stand for them."""
+    longest = max((len(label) for label in labels), default=0)
+    numbers = [str(i + 1) for i in range(len(labels))]
+    numbered = [f"{label}  {number}" for label, number in zip(labels, numbers, strict=True)]
+    return {
+        "below": LETTER * longest + 30 + len(labels) * (LETTER * longest + 8),
+        "layout": {"xaxis": {"ticktext": numbers}, "yaxis": {"ticktext": numbered}},
+    }
 
 
 def row_height(rows: int) -> int:
     """Return the pixels a row gets: enough for a number where there are few, slim where many."""
-    return 40 if rows <= MOST_TEXT else 18
+    return 46 if rows <= MOST_TEXT else 18
 
 
 def bar(ticks: Mapping[float, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from viz.figures.words import estimated, percent, plain_number
 from viz.theme import expert_colours
 
 MERGED = "merged model"
-HEIGHT = 300
+HEIGHT = 360
 TICKS = 9
 
 
@@ -50,7 +50,8 @@ def draw_norms(info: NormsInfo, colours: Mapping[str, str] | None = None) -> Fig
                       tickformat=".1%" if top < 0.1 else ".0%"),
         "showlegend": True,
     }  # fmt: skip
-    return build(styles, _values(info), layout, {**_meta(info), "height": HEIGHT})
+    shape = {"height": HEIGHT, "link": "traces", "experts": list(info.experts)}
+    return build(styles, _values(info), layout, {**_meta(info), **shape})
 
 
 def patch_norms(info: NormsInfo) -> dict[str, Any]:
@@ -109,8 +110,8 @@ def _values(info: NormsInfo) -> Values:
 
 def _meta(info: NormsInfo) -> dict[str, Any]:
     drawn = (
-        "Each line is how far an expert moved from the base in each layer, relative to the "
-        "base's size there; the dashed line is the merged model."
+        "How far each expert moved from the base, layer by layer, as a share of the base's size "
+        "there. The dashed line is the merged model."
     )
     look = _look(info)
     rows = [
@@ -121,7 +122,8 @@ def _meta(info: NormsInfo) -> dict[str, Any]:
     columns = ["", *(f"layer {v}" if v != OUTSIDE else "outside" for v in info.layers)]
     return {
         "title": "How far did each move?",
-        "caption": f"{drawn} {look}{estimated(info.sample)}",
+        "look": look,
+        "caption": f"{drawn}{estimated(info.sample)}",
         "alt": look,
         "table": {"columns": columns, "rows": rows},
     }

@@ -7,7 +7,7 @@ import numpy as np
 from merger.diagnostics.overlap import OverlapInfo
 from viz.figures.figure import Figure, Values, nice_limit, patch
 from viz.figures.matrix import draw_matrix, matrix_values
-from viz.figures.words import against_chance, best_pair, beyond, estimated, percent
+from viz.figures.words import against_chance, best_pair, beyond, estimated, marked, percent
 
 STEPS = (0.1, 0.2, 0.5, 1.0)
 
@@ -35,7 +35,7 @@ def _parts(info: OverlapInfo, i: int, j: int) -> tuple[float, float, float]:
 
 def _values(info: OverlapInfo) -> Values:
     def text(i: int, j: int) -> str:
-        return f"{percent(_parts(info, i, j)[0], 0)}{beyond(*_parts(info, i, j))}"
+        return marked(percent(_parts(info, i, j)[0], 0), beyond(*_parts(info, i, j)))
 
     def hover(i: int, j: int) -> list[str]:
         parts = _parts(info, i, j)
@@ -51,7 +51,7 @@ def _meta(info: OverlapInfo) -> dict[str, Any]:
     each = "of each tensor" if info.scope == "tensor" else "of the model"
     drawn = (
         f"Take the {percent(info.share, _digits(info.share))} {each} that every expert changes "
-        "most: each cell is how much of two such sets is shared; ▲ is more than chance, ▼ less."
+        "most: how much of two such sets is shared. ▲ is more than chance, ▼ is less."
     )
     rows = [
         [names[i], names[j], *_parts(info, i, j)]
@@ -61,7 +61,8 @@ def _meta(info: OverlapInfo) -> dict[str, Any]:
     look = _look(info)
     return {
         "title": "Do they change the same weights?",
-        "caption": f"{drawn} {look}{estimated(info.sample)}",
+        "look": look,
+        "caption": f"{drawn}{estimated(info.sample)}",
         "alt": look,
         "table": {
             "columns": ["expert", "expert", "overlap", "chance", "± (95% of chance)"],

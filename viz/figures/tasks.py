@@ -7,12 +7,14 @@ import numpy as np
 
 from merger.diagnostics.tasks import TaskBars
 from viz.figures.figure import Figure, Values, axis, build, labelled, patch
-from viz.figures.words import listed, percent, plain_number, points, short, signed
+from viz.figures.words import percent, plain_number, points, short, signed
 from viz.theme import TICK, expert_colours
 
 ROW = 46
 HEAD = 84
-ROOM = 1.2  # the axis goes on past the bars, so that numbers stand in a column of their own
+NUMBERS = 62  # pixels right of the axis, where numbers stand in a column of their own
+CHANGES = 58  # and the changes against the pin beside them
+DOT = 22  # pixels from the end of the axis to the numbers, so that no diamond lies on one, twice
 EXTRA = "<extra></extra>"
 
 
@@ -26,15 +28,17 @@ def draw_tasks(info: TaskBars, colours: Mapping[str, str] | None = None) -> Figu
     top = _top(info)
     ticks = {"tickvals": [0, 0.25, 0.5, 0.75, 1]} if _is_share(info) else {"nticks": 5}
     layout = {
-        "xaxis": axis(_axis_title(info), range=[0, top * ROOM], **ticks,
+        "xaxis": axis(_axis_title(info), range=[0, top], **ticks,
                       tickformat=".0%" if _is_share(info) else ".2~f"),
         "yaxis": labelled([short(t) for t in info.tasks],
                           range=[len(info.tasks) - 0.5, -0.5]),
         "barmode": "overlay",
         "showlegend": True,
         "legend": {"traceorder": "normal"},
+        "margin": {"r": NUMBERS + CHANGES * _is_pinned(info)},
     }  # fmt: skip
-    meta = {**_meta(info), "height": HEAD + ROW * max(2, len(info.tasks))}
+    height = HEAD + ROW * max(2, len(info.tasks))
+    meta = {**_meta(info), "height": height, "link": "rows", "experts": list(info.owners)}
     return build(_styles(info, colours), _values(info, top), layout, meta)
 
 
@@ -45,6 +49,10 @@ def patch_tasks(info: TaskBars) -> dict[str, Any]:
 
 def _is_share(info: TaskBars) -> bool:
     return info.metric != "bits_per_byte"
+
+
+def _is_pinned(info: TaskBars) -> bool:
+    return bool(np.isfinite(info.pinned).any())
 
 
 def _top(info: TaskBars) -> float:
@@ -70,12 +78,12 @@ def _styles(info: TaskBars, colours: Mapping[str, str] | None) -> list[dict[str,
     ink = expert_colours(info.owners, colours)
     places = list(range(len(info.tasks)))
     bar = {"type": "bar", "orientation": "h", "y": places, "width": 0.5, "showlegend": False}
-    mark = {"type": "scatter", "mode": "markers", "y": places}
+    mark = {"type": "scatter", "mode": "markers", "y": places, "cliponaxis": False}
     spread = {"error_x": {"type": "data", "symmetric": False, "color": "@text", "thickness": 1.5,
                          "width": 4}}  # fmt: skip
     hover = "<b>%{customdata[0]}</b><br>%{customdata[1]}<br>%{customdata[2]}" + EXTRA
     return [
-        {**bar, "name": "pinned", "width": 0.8, "showlegend": True, "legendrank": 2000,
+        {**bar, "name": "pinned", "width": 0.8, "showlegend": _is_pinned(info), "legendrank": 2000,
          "hovertemplate": f"pinned %{{x}}{EXTRA}",
          "marker": {"color": "@pin/0.18", "line": {"color": "@pin", "width": 1}}},
         {**bar, **spread, "name": "merged", "marker": {"color": ink}, "hovertemplate": hover},
@@ -87,8 +95,8 @@ def _styles(info: TaskBars, colours: Mapping[str, str] | None) -> list[dict[str,
         {**mark, "name": "own expert", "hovertemplate": f"own expert %{{text}}{EXTRA}",
          "marker": {"symbol": "diamond", "size": 11, "color": "@card",
                     "line": {"color": "@text", "width": 2}}},
-        {"type": "scatter", "mode": "text", "name": "value", "y": places, "hoverinfo": "skip",
-         "showlegend": False, "textposition": "middle right",
+        {**mark, "mode": "markers+text", "name": "value", "hoverinfo": "skip", "showlegend": False,
+         "marker": {"size": DOT, "opacity": 0}, "textposition": "middle right",
          "textfont": {"size": TICK, "color": "@text"}},
     ]  # fmt: skip
 
@@ -118,8 +126,10 @@ def _values(info: TaskBars, top: float) -> Values:
         "base": {"x": inside(info.base), "text": [_number(info, v) for v in info.base]},
         "own expert": {"x": inside(info.expert), "text": [_number(info, v) for v in info.expert]},
         "value": {
-            "x": np.full(len(info.tasks), 1.005 * top),
-            "text": [f"{about}{_number(info, v)}" for v in info.merged],
+            "x": np.full(len(info.tasks), top),
+            "text": [
+                f"{about}{_number(info, v)}{_change(info, i)}" for i, v in enumerate(info.merged)
+            ],
         },
     }
 
@@ -137,16 +147,14 @@ def _hover(info: TaskBars, i: int) -> list[str]:
 
 def _meta(info: TaskBars) -> dict[str, Any]:
     sure = (
-        "with its 95% interval" if info.measured else "estimated, with its 95% interval (hatched)"
+        "with its 95% interval" if info.measured else "estimated (hatched), with its 95% interval"
     )
-    drawn = (
-        f"Each bar is the merged model on one task, {sure}; the line is the base, the diamond "
-        "the task's own expert."
-    )
-    look = _look(info)
+    drawn = f"Bar: the merged model, {sure}. Line: the base. Diamond: the task's own expert."
+    pin = " Beside the number: the change against the pin." if _is_pinned(info) else ""
     meta = {
         "title": "What does each task gain and lose?",
-        "caption": f"{drawn} {look}",
+        "look": _look(info),
+        "caption": f"{drawn}{pin}",
         "alt": _alt(info),
         "table": _table(info),
         "kind": "measured" if info.measured else "estimated",
@@ -161,16 +169,13 @@ def _look(info: TaskBars) -> str:
         worst = int(np.nanargmax(info.loss))
         if info.loss[worst] > 0:
             parts.append(
-                f"{info.tasks[worst]} loses most against its expert ({_loss(info, worst)})"
+                f"{info.tasks[worst]} loses most against its expert ({_loss(info, worst)})."
             )
         else:
-            parts.append("no task loses against its expert")
-    if np.isfinite(info.pinned).any():
+            parts.append("No task loses against its expert.")
+    if _is_pinned(info):
         parts.append(_against_pin(info))
-    if not parts:
-        return "Look for bars that reach their diamond."
-    text = "; ".join(parts)
-    return f"{text[0].upper() if text.startswith('no ') else text[0]}{text[1:]}."
+    return " ".join(parts) or "Look for bars that reach their diamond."
 
 
 def _loss(info: TaskBars, i: int) -> str:
@@ -179,17 +184,27 @@ def _loss(info: TaskBars, i: int) -> str:
     return f"{signed(float(info.loss[i]), 3)} bits per byte"
 
 
-def _against_pin(info: TaskBars) -> str:
-    def change(i: int) -> str:
-        step = float(info.merged[i] - info.pinned[i])
-        return f"{info.tasks[i]} {points(step) if _is_share(info) else signed(step, 3)}"
+def _change(info: TaskBars, i: int) -> str:
+    """Return what stands beside a number: its change against the pin, "=" for none seen."""
+    step = float(info.merged[i] - info.pinned[i])
+    if not np.isfinite(step):
+        return ""
+    if len(info.change_low) and not info.sees_change[i]:
+        return "  ="
+    return f"  {signed(100 * step, 1) if _is_share(info) else signed(step, 3)}"
 
-    seen = [i for i in range(len(info.tasks)) if info.sees_change[i]]
-    if not seen:
-        return "against the pin no difference seen"
-    rest = len(info.tasks) - len(seen)
-    others = f", no difference seen on {'the other ' if rest > 1 else ''}{rest}" if rest else ""
-    return f"against the pin {listed([change(i) for i in seen])}{others}"
+
+def _against_pin(info: TaskBars) -> str:
+    if not len(info.change_low):
+        return "How sure the changes against the pin are is not known yet."
+    better = int((info.sees_change & (info.change > 0)).sum())
+    worse = int((info.sees_change & (info.change < 0)).sum())
+    if not better and not worse:
+        return "Against the pin, no difference is seen on any task."
+    rest = int(np.isfinite(info.change).sum()) - better - worse
+    counts = ((better, "better"), (worse, "worse"), (rest, "no difference seen"))
+    words = ", ".join(f"{n} {word}" for n, word in counts if n)
+    return f"Against the pin, of {len(info.tasks)} tasks: {words}."
 
 
 def _alt(info: TaskBars) -> str:

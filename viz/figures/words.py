@@ -1,7 +1,6 @@
 """The words around figures: numbers as people read them, and what they say about chance."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,13 +33,6 @@ def short(name: str, longest: int = 16) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
-def listed(names: Sequence[str], most: int = 4) -> str:
-    """Return names as a sentence has them, such as "a, b and c"."""
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 2 else names)
-
-
 def beyond(value: float, null: float, half: float) -> str:
     """Return "▲" above what chance gives, "▼" below it, nothing inside."""
     off = value - null
@@ -53,7 +45,13 @@ def against_chance(value: float, null: float, half: float) -> str:
     """Return how a share compares with what chance gives."""
     mark = beyond(value, null, half)
     words = {"▲": "more than chance", "▼": "less than chance", "": "no different from chance"}
-    return f"{words[mark]} ({percent(null)} ± {percent(half, 2)})"
+    band = "under 0.1%" if 0 < half < 0.0005 else percent(half)
+    return f"{words[mark]} ({percent(null)} ± {band})"
+
+
+def marked(number: str, mark: str) -> str:
+    """Return a number with its mark, a thin space between."""
+    return f"{number}\u2009{mark}" if mark else number
 
 
 def estimated(sample: float | None) -> str:

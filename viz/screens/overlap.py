@@ -11,7 +11,7 @@ SCREEN = Screen(
     panels=(
         PanelSpec(
             id="overlap",
-            title="Do the experts change the same weights?",
+            title="Do they change the same weights?",
             height=360,
             measure=lambda scene: scene.measured.overlap(scene.share),
             draw=draw_overlap,
@@ -22,7 +22,7 @@ SCREEN = Screen(
         ),
         PanelSpec(
             id="norms",
-            title="How far did each layer move?",
+            title="How far did each move?",
             height=360,
             measure=lambda scene: (scene.norms, scene.colours),
             draw=lambda info: draw_norms(*info),

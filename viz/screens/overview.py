@@ -38,13 +38,13 @@ SCREEN = Screen(
     panels=(
         PanelSpec(
             id="tasks",
-            title="What each task gains and loses",
+            title="What does each task gain and lose?",
             height=360,
             measure=_bars,
             draw=lambda info: draw_tasks(*info),
             patch=lambda info: patch_tasks(info[0]),
             frame=_task_frame,
-            why="Accuracy with Wilson's 95 % interval, or a bootstrap over font families where "
+            why="Accuracy with Wilson's 95% interval, or a bootstrap over font families where "
             "images share one. While you drag: the last full score plus the paired change on a "
             "fixed, stratified subset, with the paired interval of that change.",
         ),

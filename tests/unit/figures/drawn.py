@@ -25,9 +25,10 @@ def check(figure: Figure) -> dict[str, Any]:
     resolved = _resolve({"data": shape["data"], "layout": shape["layout"]})
     go.Figure(**resolved)
     meta = shape["meta"]
-    for word in ("title", "caption", "alt"):
+    for word in ("title", "look", "caption", "alt"):
         assert meta[word].strip() and "nan" not in meta[word] and "None" not in meta[word]
-    assert meta["caption"].endswith(".") and meta["alt"].endswith(".")
+    assert all(meta[word].endswith(".") for word in ("look", "caption", "alt"))
+    assert meta["link"] in ("cells", "pairs", "rows", "traces")
     width = len(meta["table"]["columns"])
     assert all(len(row) == width for row in meta["table"]["rows"])
     assert isinstance(meta["height"], int) and meta["height"] > 100
@@ -41,7 +42,7 @@ def check_patch(figure: Figure, patch: dict[str, Any]) -> None:
     json.dumps(patch, allow_nan=False)
     names = {trace["name"] for trace in figure.data}
     assert set(patch) == {"traces", "meta"} and set(patch["traces"]) <= names
-    assert "height" not in patch["meta"] and patch["meta"]["caption"]
+    assert "height" not in patch["meta"] and patch["meta"]["caption"] and patch["meta"]["look"]
 
 
 def _check_layout(layout: dict[str, Any]) -> None:

@@ -31,16 +31,15 @@ def test_a_click_on_a_cell_sends_the_largest_tensor_of_it():
 
 def test_cells_beyond_the_band_are_marked_and_named():
     shape = check(draw_conflict(measure_signs(stack_of([AGREE, OPPOSE]))))
-    assert shape["data"][0]["text"] == [["100.0% ▲"]]
+    assert shape["data"][0]["text"] == [["100.0%\u2009▲"]]
     assert (
-        "up in layer 0 stands out most: 100.0%, more than chance (50.0%"
-        in (shape["meta"]["caption"])
+        "up in layer 0 stands out most: 100.0%, more than chance (50.0%" in (shape["meta"]["look"])
     )
     shape = check(draw_conflict(measure_signs(stack_of([AGREE, AGREE]))))
-    assert shape["data"][0]["text"] == [["0.0% ▼"]]
+    assert shape["data"][0]["text"] == [["0.0%\u2009▼"]]
     assert (
         "No cell shows more conflict than random signs would; 1 of 1 show less."
-        in (shape["meta"]["caption"])
+        in (shape["meta"]["look"])
     )
 
 
@@ -68,12 +67,12 @@ def test_pairs_are_marked_and_the_caption_names_the_worst():
     third = {"layers.0.mlp.up_proj.weight": np.tile([1.0, -1.0], 200)}
     info = measure_signs(stack_of([AGREE, OPPOSE, third]))
     shape = check(draw_pairs(info))
-    assert shape["data"][0]["text"][0] == ["", "100%▲", "50%"]
-    assert "e0 and e1 conflict most: 100.0%, more than chance" in shape["meta"]["caption"]
+    assert shape["data"][0]["text"][0] == ["", "100%\u2009▲", "50%"]
+    assert "e0 and e1 conflict most: 100.0%, more than chance" in shape["meta"]["look"]
 
 
 def test_pairs_inside_chance_are_not_called_conflict():
-    caption = draw_pairs(measure_signs(random_stack(2, shared=1.0))).meta["caption"]
+    caption = draw_pairs(measure_signs(random_stack(2, shared=1.0))).meta["look"]
     assert "No pair conflicts more than chance; e0 and e1 come closest" in caption
 
 

@@ -24,9 +24,9 @@ def test_every_pair_has_a_cell_and_the_diagonal_none():
 
 
 def test_the_caption_names_the_extremes():
-    caption = draw_cosine(info_of([[1, 0.4, 0.1], [0.4, 1, -0.2], [0.1, -0.2, 1]])).meta["caption"]
+    caption = draw_cosine(info_of([[1, 0.4, 0.1], [0.4, 1, -0.2], [0.1, -0.2, 1]])).meta["look"]
     assert "a and b are most alike (0.40); b and c pull apart most (−0.20)." in caption
-    caption = draw_cosine(info_of([[1, 0.01], [0.01, 1]])).meta["caption"]
+    caption = draw_cosine(info_of([[1, 0.01], [0.01, 1]])).meta["look"]
     assert "All pairs are nearly unrelated; the largest is a and b (0.01)." in caption
 
 
@@ -40,15 +40,18 @@ def test_a_patch_moves_cells_and_words_but_not_the_range():
 
 
 def test_one_expert_and_experts_like_the_base_still_draw():
-    assert "takes two experts" in check(draw_cosine(info_of([[1.0]])))["meta"]["caption"]
+    assert "takes two experts" in check(draw_cosine(info_of([[1.0]])))["meta"]["look"]
     check(draw_cosine(info_of([[np.nan, np.nan], [np.nan, np.nan]])))
 
 
-def test_long_names_are_numbered_across_and_shortened_down():
+def test_narrow_columns_have_numbers_for_names_and_rows_are_shortened():
     names = tuple(f"a-rather-long-expert-name-{i}" for i in range(6))
     shape = check(draw_cosine(info_of(np.eye(6), names)))
-    assert shape["layout"]["xaxis"]["ticktext"] == ["1", "2", "3", "4", "5", "6"]
-    assert shape["layout"]["yaxis"]["ticktext"][0] == "a-rather-long-e…  1"
+    assert shape["layout"]["xaxis"]["ticktext"][0] == "a-rather-long-e…"
+    narrow = shape["meta"]["narrow"]
+    assert narrow["below"] > 6 * 16 * 6
+    assert narrow["layout"]["xaxis"]["ticktext"] == ["1", "2", "3", "4", "5", "6"]
+    assert narrow["layout"]["yaxis"]["ticktext"][0] == "a-rather-long-e…  1"
     assert shape["data"][0]["customdata"][0][1][1] == f"{names[0]} and {names[1]}"
 
 

@@ -20,8 +20,10 @@ def test_each_expert_has_a_line_over_the_shared_bins():
 
 def test_the_caption_gives_the_tensors_own_numbers():
     stack = stack_of([{"w": np.full((2, 200), 2.0)}, {"w": np.full((2, 200), -1.0)}])
-    caption = check(draw_histogram(measure_histogram(stack, "w")))["meta"]["caption"]
-    assert caption.startswith("w (2 × 200): how large each expert's changes are")
+    meta = check(draw_histogram(measure_histogram(stack, "w")))["meta"]
+    caption = meta["look"]
+    assert meta["caption"].startswith("w (2 × 200): how large the changes of each expert are")
+    assert meta["key"] == "w"
     assert "e0 changed it most (‖τ‖ 40.000)" in caption
     assert "conflict is 100.0%, more than chance (50.0%" in caption
 
@@ -33,7 +35,7 @@ def test_a_patch_fits_and_odd_tensors_draw():
         patch_histogram(measure_histogram(stack, UP, [1.0, 0.0])),
     )
     untouched = check(draw_histogram(measure_histogram(stack_of([{"w": [0.0]}]), "w")))
-    assert "No expert changed it." in untouched["meta"]["caption"]
+    assert "No expert changed it." in untouched["meta"]["look"]
     check(
         draw_histogram(
             measure_histogram(stack_of([{"logit_scale": np.float32(0.5)}]), "logit_scale")

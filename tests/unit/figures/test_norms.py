@@ -19,7 +19,7 @@ def test_lines_are_relative_to_the_base_and_leave_a_gap_after_the_outside():
     assert first["y"] == [0.5, None, 0.5] and first["x"] == [0.0, None, 1.0]
     assert first["customdata"][0] == "e0, outside: 4.000"
     assert shape["data"][2]["name"] == MERGED and shape["data"][2]["y"] == [None, None, None]
-    caption = shape["meta"]["caption"]
+    caption = shape["meta"]["look"]
     assert "e0 moved furthest (50.0% of the base), e1 least (12.0%)." in caption
 
 
@@ -30,7 +30,7 @@ def test_the_merged_model_is_dashed_and_compared_with_the_mean():
     assert shape["data"][0]["line"]["color"] == "@expert-5"
     assert shape["data"][2]["line"]["dash"] == "dash"
     assert shape["data"][2]["y"] == pytest.approx([0.5, None, 0.5])
-    assert "the merged model moves 1.61 times as far" in shape["meta"]["caption"]
+    assert "the merged model moves 1.61 times as far" in shape["meta"]["look"]
 
 
 def test_a_patch_moves_the_merged_line():

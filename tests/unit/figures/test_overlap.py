@@ -11,9 +11,9 @@ OTHER = {"w": np.arange(100.0)[::-1].copy()}
 
 def test_cells_show_the_overlap_and_mark_what_is_beyond_chance():
     shape = check(draw_overlap(SupportMeter(stack_of([SAME, SAME, OTHER])).measure(0.2)))
-    assert shape["data"][0]["text"][0] == ["", "100%▲", "0%▼"]
+    assert shape["data"][0]["text"][0] == ["", "100%\u2009▲", "0%\u2009▼"]
     assert shape["meta"]["caption"].startswith("Take the 20% of the model that every expert")
-    assert "e0 and e1 share most: 100.0%, more than chance (11." in shape["meta"]["caption"]
+    assert "e0 and e1 share most: 100.0%, more than chance (11." in shape["meta"]["look"]
 
 
 def test_the_share_slider_moves_cells_and_words():

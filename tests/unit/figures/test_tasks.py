@@ -68,33 +68,48 @@ def test_a_preview_is_hatched_and_says_so():
 
 
 def test_the_caption_names_the_greatest_loss():
-    assert (
-        "mnist loses most against its expert (−20.0 points)." in draw_tasks(BARS).meta["caption"]
-    )
+    assert "mnist loses most against its expert (−20.0 points)." in draw_tasks(BARS).meta["look"]
     better = replace(BARS, merged=np.array([0.95, 0.85]))
-    assert "No task loses against its expert." in draw_tasks(better).meta["caption"]
+    assert "No task loses against its expert." in draw_tasks(better).meta["look"]
 
 
 def test_a_change_inside_its_interval_is_no_difference():
-    caption = draw_tasks(PINNED).meta["caption"]
-    assert "against the pin mnist +10.0 points, no difference seen on 1." in caption
-    inside = replace(PINNED, change_low=np.array([-0.1, -0.1]))
-    assert "against the pin no difference seen." in draw_tasks(inside).meta["caption"]
+    figure = draw_tasks(PINNED)
+    assert "Against the pin, of 2 tasks: 1 better, 1 no difference seen." in figure.meta["look"]
+    assert traces(check(figure))["value"]["text"] == ["70.0%  +10.0", "75.0%  ="]
+    inside = draw_tasks(replace(PINNED, change_low=np.array([-0.1, -0.1])))
+    assert "no difference is seen on any task." in inside.meta["look"]
+
+
+def test_a_change_whose_interval_is_not_known_is_not_judged():
+    unsure = draw_tasks(replace(PINNED, change_low=np.zeros(0), change_high=np.zeros(0)))
+    assert "is not known yet" in unsure.meta["look"]
+    assert traces(check(unsure))["value"]["text"] == ["70.0%  +10.0", "75.0%  +1.0"]
 
 
 def test_the_pin_is_a_ghost_and_nothing_pinned_has_no_length():
     assert traces(check(draw_tasks(PINNED)))["pinned"]["x"] == [0.6, 0.74]
     assert traces(check(draw_tasks(BARS)))["pinned"]["x"] == [0.0, 0.0]
+    assert [traces(check(draw_tasks(b)))["pinned"]["showlegend"] for b in (PINNED, BARS)] == [
+        True,
+        False,
+    ]
+
+
+def test_numbers_stand_beside_the_axis_where_no_diamond_reaches_them():
+    shape = check(draw_tasks(replace(BARS, expert=np.array([1.0, 0.99]))))
+    value = traces(shape)["value"]
+    assert shape["layout"]["xaxis"]["range"] == [0, 1] and value["x"] == [1.0, 1.0]
+    assert value["marker"]["size"] > traces(shape)["own expert"]["marker"]["size"]
+    assert shape["layout"]["margin"]["r"] > 50 and not value["cliponaxis"]
 
 
 def test_bits_per_byte_say_that_lower_is_better():
     shape = check(draw_tasks(BITS))
     assert shape["layout"]["xaxis"]["title"]["text"] == "bits per byte (lower is better)"
-    assert shape["layout"]["xaxis"]["range"] == pytest.approx([0, 3.75 * 1.2])
+    assert shape["layout"]["xaxis"]["range"] == pytest.approx([0, 3.75])
     assert traces(shape)["value"]["text"] == ["2.000", "1.400"]
-    assert (
-        "mnist loses most against its expert (+1.000 bits per byte)." in shape["meta"]["caption"]
-    )
+    assert "mnist loses most against its expert (+1.000 bits per byte)." in shape["meta"]["look"]
 
 
 def test_a_value_beyond_the_axis_stops_at_its_end_but_is_written_out():
@@ -108,7 +123,7 @@ def test_a_task_without_an_expert_or_a_score_still_draws():
     shape = check(draw_tasks(replace(BARS, expert=NONE, merged=NONE, low=NONE, high=NONE)))
     assert traces(shape)["own expert"]["x"] == [None, None]
     assert traces(shape)["value"]["text"] == ["–", "–"]
-    assert "Look for bars that reach their diamond." in shape["meta"]["caption"]
+    assert "Look for bars that reach their diamond." in shape["meta"]["look"]
 
 
 def test_the_words_for_the_blind_hold_the_live_numbers():

@@ -1,6 +1,6 @@
 import numpy as np
 
-from viz.figures.words import against_chance, best_pair, listed, percent, points, short, signed
+from viz.figures.words import against_chance, best_pair, marked, percent, points, short, signed
 
 
 def test_numbers_read_as_people_write_them():
@@ -11,16 +11,18 @@ def test_numbers_read_as_people_write_them():
 
 
 def test_chance_is_a_band():
-    assert against_chance(0.6, 0.5, 0.02) == "more than chance (50.0% ± 2.00%)"
-    assert against_chance(0.51, 0.5, 0.02) == "no different from chance (50.0% ± 2.00%)"
-    assert against_chance(0.4, 0.5, 0.02) == "less than chance (50.0% ± 2.00%)"
+    assert against_chance(0.6, 0.5, 0.02) == "more than chance (50.0% ± 2.0%)"
+    assert against_chance(0.51, 0.5, 0.02) == "no different from chance (50.0% ± 2.0%)"
+    assert against_chance(0.4, 0.5, 0.02) == "less than chance (50.0% ± 2.0%)"
 
 
-def test_names_are_listed_as_in_a_sentence():
-    assert listed(["a"]) == "a"
-    assert listed(["a", "b"]) == "a and b"
-    assert listed(["a", "b", "c"]) == "a, b and c"
-    assert listed(list("abcdef")) == "a, b, c, d and 2 more"
+def test_a_band_too_narrow_to_write_is_said_to_be():
+    assert against_chance(0.5, 0.5, 0.0004) == "no different from chance (50.0% ± under 0.1%)"
+    assert against_chance(0.5, 0.5, 0.0) == "no different from chance (50.0% ± 0.0%)"
+
+
+def test_a_mark_stands_a_thin_space_after_its_number():
+    assert marked("12%", "▲") == "12%\u2009▲" and marked("12%", "") == "12%"
 
 
 def test_long_names_end_in_an_ellipsis():
