@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,17 @@ def build_llama_family(
     (folder / "text.txt").write_text(mixed, "utf-8")
     if quiet:
         logging.enable_progress_bar()
+    return folder
+
+
+def forget_base(folder: Path, name: str) -> Path:
+    """Call the base of a family something else, and let no model say what it was tuned from."""
+    (folder / "base").rename(folder / name)
+    for path in folder.glob("*/config.json"):
+        config = json.loads(path.read_text("utf-8"))
+        config.pop("base_model", None)
+        path.write_text(json.dumps(config), "utf-8")
+        path.with_name("README.md").unlink(missing_ok=True)
     return folder
 
 

@@ -14,7 +14,7 @@ from merger import sampled
 from merger.live import SETS
 from merger.recipe import Recipe
 from merger.tasks import text
-from tests.builders import build_llama_family
+from tests.builders import build_llama_family, forget_base
 from viz.catalog import Catalog, Family, first_recipe, folder_families, zoo_family
 from viz.desk import Desk
 from viz.kpis import kpis
@@ -58,13 +58,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
 @pytest.fixture
 def baseless(tmp_path: Path) -> tuple[Family, ...]:
     """The readings of a folder in which nobody says which model is the base."""
-    folder = build_llama_family(tmp_path / "family")
-    (folder / "base").rename(folder / "zeta")
-    for config in folder.glob("*/config.json"):
-        data = json.loads(config.read_text())
-        data.pop("base_model", None)
-        config.write_text(json.dumps(data))
-        config.with_name("README.md").unlink(missing_ok=True)
+    folder = forget_base(build_llama_family(tmp_path / "family"), "zeta")
     return folder_families([folder])
 
 

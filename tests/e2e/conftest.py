@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import build_llama_family
+from tests.builders import build_llama_family, forget_base
 from tests.e2e import static_page
 from tests.e2e.app_fixture import App, Desk, running_app
 from tests.e2e.browser import launch
@@ -96,10 +96,19 @@ def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def llama_app(tmp_path_factory: pytest.TempPathFactory, llama_folder: Path) -> Iterator[App]:
-    """The app on a folder of language models."""
+def nameless_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models of which none says what it was tuned from."""
+    folder = build_llama_family(tmp_path_factory.mktemp("models") / "nameless", seed=7)
+    return forget_base(folder, "zeta")
+
+
+@pytest.fixture(scope="session")
+def llama_app(
+    tmp_path_factory: pytest.TempPathFactory, llama_folder: Path, nameless_folder: Path
+) -> Iterator[App]:
+    """The app on folders of language models."""
     workspace = tmp_path_factory.mktemp("llama-app") / "workspace"
-    with running_app(workspace, "--models", str(llama_folder)) as app:
+    with running_app(workspace, "--models", str(llama_folder), str(nameless_folder)) as app:
         yield app
 
 

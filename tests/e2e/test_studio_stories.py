@@ -232,3 +232,22 @@ def test_language_models_have_something_on_every_tab(llama: Desk, llama_folder: 
     assert llama.drawn("conflict-grid")
     llama.tab("Overlap")
     assert llama.drawn("norms")
+
+
+def test_who_knows_the_base_says_so_and_the_charts_come(llama: Desk) -> None:
+    """None of my models names its base: they average and score, and I say which one it is."""
+    page = llama.page
+    page.locator("#ms-family").select_option(label="nameless")
+    llama.settled()
+    assert llama.studio("text").startswith("version: 1\nmethod: average")
+    assert "none is chosen" in page.locator("[data-panel=cosine] .ms-panel__error").inner_text()
+    assert llama.kpi(0) != "–"
+    page.locator("#ms-base").select_option(label="zeta")
+    llama.settled()
+    assert "base: file:zeta" in llama.studio("text")
+    page.wait_for_function("document.querySelector('[data-panel=cosine] .main-svg')")
+    assert page.locator("[data-panel=cosine] .ms-panel__error").inner_text() == ""
+    assert llama.kpi(2) != "–"
+    page.keyboard.press("z")
+    llama.settled()
+    assert page.locator("#ms-base").input_value() == page.locator("#ms-family").input_value()
