@@ -119,7 +119,11 @@ def _cancels(kept: Tensor, open_: Tensor) -> bool:
 
 
 def combine_agreeing(
-    kept: Tensor, sign: Tensor, how: str = "mean", coefficients: Sequence[float] = ()
+    kept: Tensor,
+    sign: Tensor,
+    how: str = "mean",
+    coefficients: Sequence[float] = (),
+    scales: Sequence[float] = (),
 ) -> Tensor:
     """Combine, entry by entry, the values that have the elected sign; zeros never agree.
 
@@ -129,6 +133,7 @@ def combine_agreeing(
         how: "mean", "sum", "max" (the largest magnitude), or "weighted": the sum divided by the
             coefficients of those that agree.
         coefficients: One per expert, for "weighted".
+        scales: What values that agree are multiplied by, one per expert; 1 each when empty.
     """
     result = torch.zeros_like(sign)
     count = torch.zeros_like(sign)
@@ -136,9 +141,10 @@ def combine_agreeing(
     for i, row in enumerate(kept):
         agreeing = (row * sign).clamp_(min=0.0)
         if how == "max":
-            torch.maximum(result, agreeing, out=result)
+            largest = agreeing * scales[i] if scales else agreeing
+            torch.maximum(result, largest, out=result)
             continue
-        result += agreeing
+        result += agreeing * scales[i] if scales else agreeing
         # Comparisons into floats: those into booleans take ten times as long.
         if how == "mean":
             count += torch.gt(agreeing, 0.0, out=agrees)

@@ -16,7 +16,7 @@ from merger.spec import Delta, Deltas, Knob, Uniform, merge_method
     ),
     neutral=lambda n: {"density": 1.0, "scale": 1.0 / n},
     scope=lambda knobs: "tensor" if knobs["rescale"] == "l1" else "element",
-    dialects={"mergekit": {"rescale": "l1", "scale": 1.0}},
+    dialects={"mergekit": {"rescale": "l1", "scale": 1.0}, "peft": {"scale": 1.0}},
 )  # fmt: skip
 def dare_linear(
     tau: Deltas,
@@ -27,7 +27,7 @@ def dare_linear(
     ] = 0.5,
     rescale: Literal["inverse", "l1", "none"] = "inverse",
     scale: Annotated[float, Knob(slider=(-1.0, 2.0), step=0.05, symbol="λ")] = 0.3,
-    dialect: Literal["paper", "mergekit"] = "paper",
+    dialect: Literal["paper", "mergekit", "peft"] = "paper",
 ) -> Delta:
     """Drop a random part of each expert's changes, enlarge the rest to match, and add up.
 
@@ -39,7 +39,8 @@ def dare_linear(
         density: Share of entries each expert keeps, drawn at random.
         rescale: Divide by the density, restore each tensor's sum of magnitudes, or leave it.
         scale: Multiplies the whole update.
-        dialect: Whose defaults to use; mergekit's restores sums of magnitudes, with scale 1.
+        dialect: Whose defaults to use; mergekit's and PEFT's have scale 1, and mergekit's restores
+            sums of magnitudes.
     Reference: Yu et al., Language Models are Super Mario, 2024, arXiv:2311.03099. Differs: given
         by the share kept, not dropped; draws depend on seed and names alone.
     """

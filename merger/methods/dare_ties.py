@@ -10,6 +10,7 @@ from merger.spec import (
     Deltas,
     Knob,
     Majority,
+    RawDeltas,
     Uniform,
     merge_method,
     of,
@@ -20,6 +21,7 @@ Density = Annotated[
 ]
 Keep = Annotated[float, Knob(0.0, 1.0, slider=(0.05, 1.0), step=0.01, symbol="k")]
 Rescale = Literal["inverse", "l1", "none"]
+Ballots = Literal["weighted", "equal"]
 
 
 def dropped(
@@ -34,6 +36,7 @@ Trimmed = Annotated[Cut, of("keep_share", scope="trim", on=dropped)]
 
 def ballot(
     tau: Deltas,
+    raw: RawDeltas,
     draws: Uniform,
     cut: Trimmed,
     *,
@@ -42,9 +45,11 @@ def ballot(
     keep_share: Keep = 0.2,
     trim: Literal["global", "tensor"] = "global",
     elect: Literal["sum", "count"] = "sum",
+    ballots: Ballots = "weighted",
 ) -> Delta:
     """Return the votes whose sign is elected."""
-    return votes(keep(drop(tau, draws, density, rescale), cut), elect)
+    voters = raw if ballots == "equal" else tau
+    return votes(keep(drop(voters, draws, density, rescale), cut), elect)
 
 
 @merge_method(
@@ -59,11 +64,13 @@ def ballot(
     dialects={
         "mergekit": {
             "rescale": "l1", "keep_share": 1.0, "trim": "tensor", "tie": "plus", "combine": "sum",
-        }
+        },
+        "peft": {"keep_share": 1.0, "trim": "tensor", "tie": "plus", "ballots": "equal"},
     },
 )  # fmt: skip
 def dare_ties(
     tau: Deltas,
+    raw: RawDeltas,
     draws: Uniform,
     cut: Trimmed,
     majority: Annotated[Majority, of(scope="trim", on=ballot)],
@@ -75,9 +82,10 @@ def dare_ties(
     trim: Literal["global", "tensor"] = "global",
     elect: Literal["sum", "count"] = "sum",
     tie: Literal["majority", "plus", "drop"] = "majority",
+    ballots: Ballots = "weighted",
     combine: Literal["mean", "sum", "max", "weighted"] = "mean",
     scale: Annotated[float, Knob(slider=(0.0, 3.0), step=0.05, symbol="λ")] = 1.0,
-    dialect: Literal["paper", "mergekit"] = "paper",
+    dialect: Literal["paper", "mergekit", "peft"] = "paper",
 ) -> Delta:
     """Drop changes at random, keep the largest of the rest, combine those that agree in sign.
 
@@ -85,6 +93,7 @@ def dare_ties(
 
     Args:
         tau: Task vectors.
+        raw: Task vectors before any coefficient.
         draws: Uniform random numbers.
         cut: Which entries survive the trim.
         majority: The sign that most entries elect.
@@ -95,12 +104,15 @@ def dare_ties(
         trim: Rank entries over the whole model (the paper) or within each tensor.
         elect: Let values vote by size ("sum") or each expert count the same ("count").
         tie: The sign where votes cancel: what most entries elect, plus, or none at all.
+        ballots: Whether coefficients count in the election, or only afterwards.
         combine: How values that agree become one; "weighted" divides by their coefficients.
         scale: Multiplies the whole update.
-        dialect: Whose defaults to use; mergekit's does not trim and adds up what agrees.
+        dialect: Whose defaults to use; mergekit's and PEFT's do not trim, mergekit's adds up what
+            agrees, PEFT's elects without coefficients.
     Reference: Yu et al., Language Models are Super Mario, 2024, arXiv:2311.03099, with Yadav et
         al., 2023, arXiv:2306.01708.
     """
-    kept = keep(drop(tau, draws, density, rescale), cut)
+    later = ballots == "equal"
+    kept = keep(drop(raw if later else tau, draws, density, rescale), cut)
     sign = elect_sign(kept, elect, tie, majority)
-    return combine_agreeing(kept, sign, combine, weights) * scale
+    return combine_agreeing(kept, sign, combine, weights, weights if later else ()) * scale

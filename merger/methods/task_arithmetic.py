@@ -12,7 +12,7 @@ from merger.spec import Coefficients, Delta, Deltas, Knob, merge_method
     paper="arXiv:2212.04089",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"scale": 1.0 / n},
-    dialects={"mergekit": {"scale": 1.0}},
+    dialects={"mergekit": {"scale": 1.0}, "peft": {"scale": 1.0}},
 )
 def task_arithmetic(
     tau: Deltas,
@@ -20,7 +20,7 @@ def task_arithmetic(
     *,
     scale: Annotated[float, Knob(slider=(-1.0, 2.0), step=0.05, symbol="λ")] = 0.3,
     normalize: bool = False,
-    dialect: Literal["paper", "mergekit"] = "paper",
+    dialect: Literal["paper", "mergekit", "peft"] = "paper",
 ) -> Delta:
     """Add what every expert learned to the base; negative coefficients forget a task.
 
@@ -31,8 +31,9 @@ def task_arithmetic(
         weights: One coefficient per expert.
         scale: Multiplies the whole update; below 0 it forgets instead of learning.
         normalize: Divide the update by the sum of the coefficients (unless that is 0).
-        dialect: Whose defaults to use: the paper's, or mergekit's (scale 1).
-    Reference: Ilharco et al., Editing Models with Task Arithmetic, 2023, arXiv:2212.04089.
+        dialect: Whose defaults to use: the paper's, or mergekit's and PEFT's (scale 1).
+    Reference: Ilharco et al., Editing Models with Task Arithmetic, 2023, arXiv:2212.04089. Over
+        adapters it is PEFT's `cat` (and `svd`, once written as an adapter).
     """
     update = total(tau)
     if normalize and abs(sum(weights)) >= 1e-8:

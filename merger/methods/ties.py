@@ -10,6 +10,7 @@ from merger.spec import (
     Deltas,
     Knob,
     Majority,
+    RawDeltas,
     merge_method,
     of,
 )
@@ -18,18 +19,21 @@ Trimmed = Annotated[Cut, of("density", scope="trim")]
 Density = Annotated[
     float, Knob(0.0, 1.0, slider=(0.05, 1.0), step=0.01, symbol="k", per_expert=True)
 ]
+Ballots = Literal["weighted", "equal"]
 
 
 def ballot(
     tau: Deltas,
+    raw: RawDeltas,
     cut: Trimmed,
     *,
     density: Density = 0.2,
     trim: Literal["global", "tensor"] = "global",
     elect: Literal["sum", "count"] = "sum",
+    ballots: Ballots = "weighted",
 ) -> Delta:
     """Return the votes whose sign is elected."""
-    return votes(keep(tau, cut), elect)
+    return votes(keep(raw if ballots == "equal" else tau, cut), elect)
 
 
 @merge_method(
@@ -38,10 +42,14 @@ def ballot(
     paper="arXiv:2306.01708",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral={"density": 1.0},
-    dialects={"mergekit": {"trim": "tensor", "combine": "weighted", "tie": "plus"}},
+    dialects={
+        "mergekit": {"trim": "tensor", "combine": "weighted", "tie": "plus"},
+        "peft": {"trim": "tensor", "tie": "plus", "ballots": "equal"},
+    },
 )
 def ties(
     tau: Deltas,
+    raw: RawDeltas,
     cut: Trimmed,
     majority: Annotated[Majority, of(scope="trim", on=ballot)],
     weights: Coefficients,
@@ -50,9 +58,10 @@ def ties(
     trim: Literal["global", "tensor"] = "global",
     elect: Literal["sum", "count"] = "sum",
     tie: Literal["majority", "plus", "drop"] = "majority",
+    ballots: Ballots = "weighted",
     combine: Literal["mean", "sum", "max", "weighted"] = "mean",
     scale: Annotated[float, Knob(slider=(0.0, 3.0), step=0.05, symbol="λ")] = 1.0,
-    dialect: Literal["paper", "mergekit"] = "paper",
+    dialect: Literal["paper", "mergekit", "peft"] = "paper",
 ) -> Delta:
     """Keep each expert's largest changes, then combine only those that agree in sign.
 
@@ -60,6 +69,7 @@ def ties(
 
     Args:
         tau: Task vectors.
+        raw: Task vectors before any coefficient.
         cut: Which entries survive the trim.
         majority: The sign that most entries elect.
         weights: One coefficient per expert.
@@ -67,12 +77,15 @@ def ties(
         trim: Rank entries over the whole model (the paper) or within each tensor (mergekit).
         elect: Let values vote by size ("sum") or each expert count the same ("count").
         tie: The sign where votes cancel: what most entries elect, plus, or none at all.
+        ballots: Whether coefficients count in the election, or only afterwards.
         combine: How values that agree become one; "weighted" divides by their coefficients.
         scale: Multiplies the whole update.
-        dialect: Whose defaults to use; mergekit's trims per tensor and takes weighted means.
+        dialect: Whose defaults to use; mergekit's and PEFT's trim per tensor, mergekit's takes
+            weighted means, PEFT's elects without coefficients.
     Reference: Yadav et al., TIES-Merging, 2023, arXiv:2306.01708. Differs: exactly k entries are
         kept (the authors' code keeps k + 1), equal magnitudes by lowest index.
     """
-    kept = keep(tau, cut)
+    later = ballots == "equal"
+    kept = keep(raw if later else tau, cut)
     sign = elect_sign(kept, elect, tie, majority)
-    return combine_agreeing(kept, sign, combine, weights) * scale
+    return combine_agreeing(kept, sign, combine, weights, weights if later else ()) * scale

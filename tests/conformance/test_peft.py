@@ -8,6 +8,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
 from merger.checkpoint import FileCheckpoint
 from merger.engine import merge
+from merger.memory import merge_tensors
+from merger.randomness import key_of, uniforms
 from merger.recipe import Expert, Recipe
 from merger.refactor import merge_to_adapter
 from merger.sources import open_source
@@ -120,3 +122,46 @@ def test_adapters_are_added_up_as_peft_concatenates_them(tmp_path, weights):
         torch.testing.assert_close(
             ours.read(key).reshape(value.shape), value, atol=1e-6, rtol=1e-5
         )
+
+
+def stacks(n: int, seed: int = 0) -> list[torch.Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    return [torch.randn(13, 11, generator=draw) for _ in range(n)]
+
+
+def ours(method: str, taus, weights, **params) -> torch.Tensor:
+    base = {"w": torch.zeros(13, 11)}
+    experts = [{"w": tau} for tau in taus]
+    return merge_tensors(method, experts, base, params, weights)["w"]
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (0.3, 2.0, -1.0)])
+@pytest.mark.parametrize("density", [0.2, 0.7, 1.0])
+def test_methods_with_peft_s_dialect_are_peft_s(weights, density):
+    utils, taus, column = peft.utils.merge_utils, stacks(3), torch.tensor(weights)
+    found = {
+        "task_arithmetic": (utils.task_arithmetic(taus, column), {"dialect": "peft"}),
+        "magnitude_prune": (utils.magnitude_prune(taus, column, density), {"density": density}),
+        "ties": (utils.ties(taus, column, density), {"dialect": "peft", "density": density}),
+    }
+    for method, (theirs, params) in found.items():
+        torch.testing.assert_close(ours(method, taus, weights, **params), theirs)
+    theirs = utils.ties(taus, column, density, "frequency")
+    params = {"dialect": "peft", "density": density, "elect": "count"}
+    torch.testing.assert_close(ours("ties", taus, weights, **params), theirs)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (0.3, 2.0, -1.0)])
+def test_drop_and_rescale_with_peft_s_dialect_is_peft_s_on_the_same_masks(monkeypatch, weights):
+    utils, taus, column = peft.utils.merge_utils, stacks(3), torch.tensor(weights)
+    for method in ("dare_linear", "dare_ties"):
+        names = iter(["expert_1", "expert_2", "expert_3"])
+
+        def prune(tensor, density, rescale, names=names):
+            draws = torch.from_numpy(uniforms(key_of(0, next(names), "w", ""), 0, 143))
+            return tensor * (draws.reshape(13, 11) < density) / density
+
+        monkeypatch.setattr(utils, "random_pruning", prune)
+        theirs = getattr(utils, method)(taus, column, 0.4)
+        found = ours(method, taus, weights, density=0.4, dialect="peft")
+        torch.testing.assert_close(found, theirs)
