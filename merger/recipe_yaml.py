@@ -74,22 +74,34 @@ def parse_yaml(text: str) -> dict[str, Any]:
     Raises:
         RecipeError: too long, not YAML, tags, anchors, double keys, or not a mapping.
     """
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise RecipeError(f"A recipe has at most {MAX_BYTES:,} bytes.", "Shorten it.")
-    try:
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506  (_Loader is a SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise RecipeError(f"Not valid YAML: {where}{error.problem}.", "Fix that line.") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise RecipeError(f"Not valid YAML: {type(error).__name__}.", "Simplify it.") from None
+    documents = parse_documents(text)
+    data = documents[0] if documents else None
+    if len(documents) > 1:
+        raise RecipeError("A recipe must be one YAML document.", "Remove the line '---'.")
     if not isinstance(data, dict):
         raise RecipeError(
             f"A recipe must be a mapping such as 'method: ties', got {kind_of(data)}.",
             "Start with 'method:' and 'experts:'.",
         )
     return data
+
+
+def parse_documents(text: str) -> list[Any]:
+    """Return what each document of a YAML text holds.
+
+    Raises:
+        RecipeError: too long, not YAML, tags, anchors or double keys.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise RecipeError(f"A recipe has at most {MAX_BYTES:,} bytes.", "Shorten it.")
+    try:
+        return list(yaml.load_all(text, Loader=_Loader))  # noqa: S506  (_Loader is a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise RecipeError(f"Not valid YAML: {where}{error.problem}.", "Fix that line.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise RecipeError(f"Not valid YAML: {type(error).__name__}.", "Simplify it.") from None
 
 
 def dump_yaml(recipe: Recipe) -> str:
