@@ -1,0 +1,122 @@
+"""Whole configurations: what mergekit writes for one is what we write for what we read of it."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from merger.engine import merge
+from merger.mergekit import import_mergekit
+from merger.mergekit.export import export_mergekit
+from merger.randomness import key_of, uniforms
+from merger.recipe import Recipe
+from merger.sources import open_source
+from tests.builders import build_llama_family
+
+pytestmark = pytest.mark.conformance
+HINT = "mergekit is not installed here; `make conformance` installs it beside the app"
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    running = pytest.importorskip("mergekit.merge", reason=HINT)
+    configuring = pytest.importorskip("mergekit.config", reason=HINT)
+    options = pytest.importorskip("mergekit.options", reason=HINT)
+
+WEIGHED = ("{weight: 0.5}", "{weight: 0.25}", "{weight: 1}")
+MIXED = (
+    "{weight: 0.5, density: 0.6}",
+    "{weight: [0.2, 1.0], density: [0.7, 0.5]}",
+    "{weight: [{filter: mlp, value: 0.3}, {value: 1.0}], density: 0.65}",
+)
+FILTERED = (
+    "{t: [{filter: self_attn, value: [0, 1]}, {filter: mlp, value: [1, 0.2]}, {value: 0.3}]}"
+)
+BY_COLUMN = "{nuslerp_flatten: false, nuslerp_row_wise: true}"
+# Method, shared parameters, those of each model, and which model is base_model.
+CASES: list[tuple[str, str, tuple[str, ...], str]] = [
+    ("linear", "{}", ("{weight: 0.5}", "{weight: [0.2, 1.0]}", "{weight: 1}"), ""),
+    ("slerp", FILTERED, ("{}", "{}"), "alpha"),
+    ("nuslerp", "{}", WEIGHED[:2], "base"),
+    ("nuslerp", BY_COLUMN, WEIGHED[:2], ""),
+    ("multislerp", "{}", WEIGHED, "base"),
+    ("karcher", "{}", ("{}",) * 3, ""),
+    ("karcher", "{}", ("{}",) * 3, "base"),
+    ("task_arithmetic", "{lambda: 0.7}", MIXED, "base"),
+    ("ties", "{}", MIXED, "base"),
+    ("ties", "{normalize: false, lambda: 0.7}", MIXED, "base"),
+    ("dare_linear", "{}", MIXED, "base"),
+    ("dare_linear", "{normalize: true, density: 0.5}", WEIGHED, "base"),
+    ("dare_ties", "{normalize: true}", MIXED, "base"),
+    ("della", "{epsilon: 0.25}", MIXED, "base"),
+    ("della_linear", "{epsilon: 0.25, rescale: false}", MIXED, "base"),
+    ("breadcrumbs", "{gamma: 0.05}", MIXED, "base"),
+    ("breadcrumbs_ties", "{gamma: 0.05}", MIXED, "base"),
+    ("sce", "{select_topk: 0.5}", ("{}",) * 3, "base"),
+    ("ram", "{epsilon: 0.005}", ("{}",) * 3, "base"),
+    ("ramplus_tl", "{epsilon: 0.005, r: 0.5, alpha: 1.0}", ("{}",) * 3, "base"),
+    ("model_stock", "{}", ("{}",) * 3, "base"),
+    ("nearswap", "{t: 0.004}", ("{}",), "base"),
+    ("passthrough", "{scale: [{filter: mlp, value: 0.5}, {value: 1.0}]}", ("{}",), ""),
+]
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_llama_family(tmp_path_factory.mktemp("family"), dtype="float32")
+
+
+@pytest.fixture(autouse=True)
+def half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw one half everywhere: their generator and ours never draw the same."""
+    monkeypatch.setattr(
+        "merger.inputs.uniforms", lambda *place: uniforms(key_of(0, "", ""), *place[1:]) * 0 + 0.5
+    )
+    monkeypatch.setattr(torch, "bernoulli", lambda chances: (chances > 0.5).to(chances.dtype))
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        found |= load_file(path)
+    return found
+
+
+def theirs(text: str, out: Path) -> dict[str, torch.Tensor]:
+    configuration = configuring.MergeConfiguration.model_validate(yaml.safe_load(text))
+    chosen = options.MergeOptions(copy_tokenizer=False, write_model_card=False, quiet=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        running.run_merge(configuration, str(out), chosen)
+    return tensors(out)
+
+
+def read(text: str) -> Recipe:
+    (found,) = import_mergekit(text, tensor_names=lambda s: tuple(open_source(s).tensors))
+    return found.recipe
+
+
+def assert_same(left: dict[str, Any], right: dict[str, Any]) -> None:
+    assert set(left) == set(right)
+    for key in left:
+        torch.testing.assert_close(left[key], right[key], atol=5e-7, rtol=1e-5, msg=key)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{CASES.index(case)}")
+def test_both_write_the_same_model_and_an_export_gives_it_again(case, family, tmp_path):
+    method, shared, each, base = case
+    models = [
+        {"model": str(family / name), "parameters": yaml.safe_load(own)}
+        for name, own in zip(("alpha", "beta", "gamma"), each, strict=False)
+    ]
+    table: dict[str, Any] = {"merge_method": method, "dtype": "float32", "models": models}
+    table |= {"base_model": str(family / base)} if base else {}
+    text = yaml.safe_dump(table | {"parameters": yaml.safe_load(shared)})
+    expected = theirs(text, tmp_path / "theirs")
+    recipe = read(text)
+    assert_same(tensors(merge(recipe, tmp_path / "ours")), expected)
+    again = export_mergekit(recipe).text
+    assert_same(theirs(again, tmp_path / "again"), expected)
+    assert read(again) == recipe
