@@ -1,11 +1,11 @@
 """Verbs that decide which entries of a task vector count, and by how much."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from merger.algebra import combine_agreeing, elect_sign, keep, row_length, total
+from merger.algebra import add_update, combine_agreeing, drop, elect_sign, keep, row_length, total
 from merger.errors import RecipeError
 from merger.lazy import Tensor, torch
 
@@ -50,10 +50,27 @@ def band(
     return ((ranks >= low) & (ranks < high)).to(like.dtype)
 
 
+def magprune(
+    tau: Tensor,
+    draws: Tensor,
+    ranks: Tensor,
+    density: float | Tensor,
+    epsilon: float | Tensor,
+    rescale: str,
+) -> Tensor:
+    """Drop entries at random, small ones more often, and make up for the lost ones; see `drop`."""
+    kept = torch.empty_like(tau)
+    # One expert at a time, so that only one has its probabilities at hand.
+    for i, chances in enumerate(keep_chances(ranks, density, epsilon, tau)):
+        one = slice(i, i + 1)
+        kept[one] = drop(tau[one], draws[one], chances.unsqueeze(0), rescale)
+    return kept
+
+
 def keep_chances(
     ranks: Tensor, density: float | Tensor, epsilon: float | Tensor, like: Tensor
-) -> Tensor:
-    """Return the probability with which each entry is kept: larger ones within a row more often.
+) -> Iterator[Tensor]:
+    """Yield, expert by expert, how probably each entry is kept: larger ones of a row more often.
 
     Args:
         ranks: Place of each entry by magnitude in its row, 0 the largest, (n, *piece).
@@ -64,22 +81,20 @@ def keep_chances(
         RecipeError: a probability would not lie between 0 and 1.
     """
     n, columns = len(ranks), row_length(ranks.shape[1:])
-    chances = torch.empty(ranks.shape, dtype=like.dtype, device=ranks.device)
     both = zip(values_of(density, n), values_of(epsilon, n), strict=True)
-    for (share, width), row, out in zip(both, ranks, chances, strict=True):
-        out.fill_(min(1.0, max(0.0, share)))
-        if not 0.0 < share < 1.0:
-            continue
-        if not 0.0 < share - width <= share + width < 1.0:
+    for (share, width), row in zip(both, ranks, strict=True):
+        flat = like.new_full(row.shape, min(1.0, max(0.0, share)))
+        if 0.0 < share < 1.0 and not 0.0 < share - width <= share + width < 1.0:
             raise RecipeError(
                 f"density must lie further than epsilon ({width:g}) from 0 and from 1, "
                 f"or be 0 or 1, got {share:g}.",
                 "Lower epsilon, or move density.",
             )
-        if columns > 1:
+        if columns > 1 and 0.0 < share < 1.0:
             above = (columns - 1 - row).to(like.dtype) / (columns - 1)
-            out.copy_(above.mul_(2.0 * width).add_(share - width))
-    return chances
+            yield above.mul_(2.0 * width).add_(share - width)
+        else:
+            yield flat
 
 
 def largest(values: Tensor, count: int) -> Tensor:
@@ -112,8 +127,17 @@ def own_masks(tau: Tensor, unified: Tensor, strictness: float | Tensor) -> Tenso
         unified: What all of them merge to.
         strictness: How many times larger it must be.
     """
-    others = (unified - tau).abs_().mul_(strictness)
-    return torch.gt(tau.abs(), others, out=torch.empty_like(tau))
+    masks = torch.empty_like(tau)
+    for row, times, out in zip(tau, values_of(strictness, len(tau)), masks, strict=True):
+        torch.gt(row.abs(), (unified - row).abs_().mul_(times), out=out)
+    return masks
+
+
+def add_updates(base: Tensor, updates: Tensor) -> Tensor:
+    """Add one update per expert to the base, in place of the updates; see `add_update`."""
+    for row in updates:
+        row.copy_(add_update(base, row))
+    return updates
 
 
 def shares_of(sizes: Sequence[float]) -> list[float]:

@@ -46,4 +46,4 @@ def breadcrumbs(
         one output channel, kernels included, and keeps at least one entry (the authors' code
         ranks the last axis, which empties kernels of 3 × 3 at small shares).
     """
-    return total(tau * band(ranks, density, gamma, trim, tau)) * scale
+    return total(band(ranks, density, gamma, trim, tau).mul_(tau)) * scale

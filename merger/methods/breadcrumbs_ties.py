@@ -32,7 +32,7 @@ def ballot(
     elect: Literal["sum", "count"] = "sum",
 ) -> Delta:
     """Return the votes whose sign is elected."""
-    return votes(tau * band(ranks, density, gamma, trim, tau), elect)
+    return votes(band(ranks, density, gamma, trim, tau).mul_(tau), elect)
 
 
 @merge_method(
@@ -79,6 +79,6 @@ def breadcrumbs_ties(
     Reference: Davari and Belilovsky, Model Breadcrumbs, 2024, arXiv:2312.06795, with the election
         of Yadav et al., 2023, arXiv:2306.01708, as mergekit's `breadcrumbs_ties` combines them.
     """
-    kept = tau * band(ranks, density, gamma, trim, tau)
+    kept = band(ranks, density, gamma, trim, tau).mul_(tau)
     sign = elect_sign(kept, elect, tie, majority)
     return combine_agreeing(kept, sign, combine, weights) * scale

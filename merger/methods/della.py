@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import combine_agreeing, drop, elect_sign, votes
-from merger.masks import keep_chances
+from merger.algebra import combine_agreeing, elect_sign, votes
+from merger.masks import magprune
 from merger.spec import (
     Coefficients,
     Delta,
@@ -37,8 +37,7 @@ def ballot(
     elect: Literal["sum", "count"] = "sum",
 ) -> Delta:
     """Return the votes whose sign is elected."""
-    kept = drop(tau, draws, keep_chances(ranks, density, epsilon, tau), rescale)
-    return votes(kept, elect)
+    return votes(magprune(tau, draws, ranks, density, epsilon, rescale), elect)
 
 
 @merge_method(
@@ -94,6 +93,6 @@ def della(
         vector one row; entries of equal size rank by their place. mergekit ranks kernels of
         more than two axes along the second axis only.
     """
-    kept = drop(tau, draws, keep_chances(ranks, density, epsilon, tau), rescale)
+    kept = magprune(tau, draws, ranks, density, epsilon, rescale)
     sign = elect_sign(kept, elect, tie, majority)
     return combine_agreeing(kept, sign, combine, weights) * scale

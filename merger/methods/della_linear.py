@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import drop, total
-from merger.masks import keep_chances
+from merger.algebra import total
+from merger.masks import magprune
 from merger.spec import Delta, Deltas, Knob, Ranks, Uniform, merge_method, of
 
 
@@ -53,4 +53,4 @@ def della_linear(
     Reference: Deep et al., DELLA-Merging, 2024, arXiv:2406.11617, as mergekit's `della_linear`
         combines it. A row is one output channel, a vector one row.
     """
-    return total(drop(tau, draws, keep_chances(ranks, density, epsilon, tau), rescale)) * scale
+    return total(magprune(tau, draws, ranks, density, epsilon, rescale)) * scale

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import add_update, total
+from merger.algebra import total
 from merger.lazy import Tensor, torch
+from merger.masks import add_updates
 from merger.spec import Base, Deltas, PerTask, Sizes, merge_method, of
 
 
@@ -21,7 +22,7 @@ def _elected(tau: Tensor) -> tuple[Tensor, Tensor]:
 def masked(tau: Deltas) -> Deltas:
     """Return what each mask leaves of the elected update."""
     masks, elected = _elected(tau)
-    return masks * elected
+    return masks.mul_(elected)
 
 
 @merge_method(
@@ -54,10 +55,10 @@ def emr(
         left is not rescaled. Stored as base, τ_uni, one bit per entry and one number per expert.
     """
     masks, elected = _elected(tau)
-    update = masks * elected
+    update = masks.mul_(elected)
     if rescale != "none":
         place = 0 if rescale == "global" else 1
         ratios = [o / m if m > 0.0 else 1.0 for o, m in zip(own[place], left[place], strict=True)]
         factors = torch.tensor(ratios, dtype=tau.dtype, device=tau.device)
-        update = update * factors.reshape(-1, *[1] * base.dim())
-    return add_update(base, update)
+        update.mul_(factors.reshape(-1, *[1] * base.dim()))
+    return add_updates(base, update)

@@ -3,10 +3,10 @@
 from math import log10
 from typing import Annotated, Literal
 
-from merger.algebra import add_update, row_length, total
+from merger.algebra import row_length, total
 from merger.filters import equalise, high_pass
 from merger.lazy import Tensor, torch
-from merger.masks import band
+from merger.masks import add_updates, band
 from merger.spec import (
     Base,
     Costly,
@@ -45,7 +45,7 @@ def strongest(tau: Deltas, ranks: InRows, key: Key, *, density: Density = 0.01) 
     """Return the strongest changes of each row of each expert's matrices."""
     if not is_linear(key, tau):
         return torch.zeros_like(tau)
-    return tau * band(ranks, density, 0.0, "row", tau)
+    return band(ranks, density, 0.0, "row", tau).mul_(tau)
 
 
 Filtered = Annotated[Costly, of(on=filtered)]
@@ -113,9 +113,11 @@ def free_merging(
     """
     ratios = [_ratio(o, s, density) for o, s in zip(own[1], shared[1], strict=True)]
     factors = torch.tensor(ratios).to(tau).reshape(-1, *[1] * base.dim())
-    kept = strongest(tau, ranks, key, density=density) * factors
-    update = torch.where(kept != 0.0, kept, total(each))
-    return add_update(base, update * scale)
+    kept = strongest(tau, ranks, key, density=density).mul_(factors)
+    for_all = total(each)
+    for row in kept:
+        row.copy_(torch.where(row != 0.0, row, for_all))
+    return add_updates(base, kept.mul_(scale))
 
 
 def _ratio(own: Tensor, shared: Tensor, density: float) -> float:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import elect_sign, mean, sum_of_squares, total
+from merger.algebra import elect_sign, sum_of_squares
 from merger.lazy import Tensor, torch
 from merger.masks import largest, shares_of
 from merger.spec import Delta, Deltas, Knob, merge_method
@@ -53,8 +53,14 @@ def sce(
 
 def _variance(tau: Tensor) -> Tensor:
     """Return the variance over experts, exactly 0 where all are equal."""
-    apart = tau - tau[0]
-    return total((apart - mean(apart)) ** 2) / len(tau)
+    middle = torch.zeros_like(tau[0])
+    for row in tau:
+        middle += row - tau[0]
+    middle /= len(tau)
+    result = torch.zeros_like(middle)
+    for row in tau:
+        result += (row - tau[0]).sub_(middle).square_()
+    return result / len(tau)
 
 
 def _agreeing(tau: Tensor, shares: list[float], floor: float) -> Tensor:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from merger.algebra import add_update, keep, votes
-from merger.masks import own_masks, unify
+from merger.algebra import keep, votes
+from merger.masks import add_updates, own_masks, unify
 from merger.spec import Base, Cut, Delta, Deltas, Knob, Majority, PerTask, Share, merge_method, of
 
 
@@ -56,4 +56,4 @@ def tall_masks(
         λₜ on validation from 0.2 to 0.6. Stored as base, τ_MT and one bit per entry and expert.
     """
     whole = unify(tau, cut, majority)
-    return add_update(base, own_masks(tau, whole, strictness) * whole * scale)
+    return add_updates(base, own_masks(tau, whole, strictness).mul_(whole * scale))

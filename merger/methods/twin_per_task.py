@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from merger.algebra import add_update, total
+from merger.algebra import total
 from merger.filters import low_rank
+from merger.masks import add_updates
 from merger.spec import Base, Costly, Deltas, Knob, PerTask, Share, merge_method, of
 
 SharedScale = Annotated[float, Knob(slider=(-1.0, 2.0), step=0.01, symbol="λₛ")]
@@ -11,7 +12,7 @@ SharedScale = Annotated[float, Knob(slider=(-1.0, 2.0), step=0.01, symbol="λₛ
 
 def exclusive(tau: Deltas, *, rank: Share = 0.1, shared_scale: SharedScale = 0.29) -> Deltas:
     """Return the strongest directions in which each expert differs from the shared merge."""
-    return low_rank(tau - total(tau) * shared_scale, rank)
+    return low_rank(tau, rank, total(tau) * shared_scale)
 
 
 @merge_method(
@@ -44,4 +45,4 @@ def twin_per_task(
         the paper trains a router that finds it. Vectors are kept whole, kernels count as
         matrices of one row per output channel.
     """
-    return add_update(base, total(tau) * shared_scale + own)
+    return add_updates(base, own + total(tau) * shared_scale)

@@ -12,7 +12,8 @@ from merger.order import ranks_of
 def chances(tau, density, epsilon=0.2) -> torch.Tensor:
     stack = torch.tensor(tau).unsqueeze(0)
     ranks = ranks_of(stack.reshape(1, -1), stack.shape[-1]).reshape(stack.shape)
-    return keep_chances(ranks, density, epsilon, stack)[0]
+    (found,) = keep_chances(ranks, density, epsilon, stack)
+    return found
 
 
 def test_the_chance_grows_with_the_rank_within_the_row():
