@@ -92,6 +92,8 @@ def _normalized(
         return False
     if params["elect"] != "sum":
         _refuse(method, "elect", params, "mergekit lets values vote by size", "sum")
+    if params.get("ballots") == "equal" and any(weight != 1.0 for weight in weights):
+        _refuse(method, "ballots", params, "mergekit's coefficients count there", "weighted")
     if params["combine"] == "max" or (
         params["combine"] == "mean" and any(weight != 1.0 for weight in weights)
     ):

@@ -93,6 +93,7 @@ def test_slerp_names_its_first_expert_as_the_base():
         (recipe(params={"trim": "global"}), "trim is global, and mergekit ranks within tensors"),
         (recipe(params={"elect": "count"}), "elect is count"),
         (recipe(params={"combine": "max"}), "combine is max"),
+        (recipe(params={"ballots": "equal"}, weights=(1.0, 2.0)), "ballots is equal"),
         (recipe(params={"combine": "mean"}, weights=(1.0, 2.0)), "combine is mean"),
         (recipe("dare_linear", params={"rescale": "inverse"}), "rescale is inverse"),
         (recipe("dare_ties", params={"keep_share": 0.2}), "keep_share is 0.2"),
