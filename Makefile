@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ORACLES := $(VENV)/conformance
+SITE := import sysconfig; print(sysconfig.get_path('purelib'))
 export PYTHONUTF8 := 1
 export GRADIO_ANALYTICS_ENABLED := False
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test unit e2e lint format golden docs bench zoo headroom setup clean
+.PHONY: help run test unit e2e lint format golden docs bench zoo headroom conformance setup clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +27,13 @@ $(VENV)/.zoo: $(VENV)/.dev requirements-zoo.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-zoo.txt
 	@touch $@
 
+# Oracles see the app's packages through a path file, and the app never sees them.
+$(ORACLES)/.done: $(VENV)/.dev tests/conformance/requirements.txt
+	$(BIN)/python -m venv $(ORACLES)
+	@$(BIN)/python -c "$(SITE)" > "$$($(ORACLES)/bin/python -c "$(SITE)")/app.pth"
+	$(ORACLES)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/conformance/requirements.txt
+	@touch $@
+
 setup: $(VENV)/.dev ## Make the virtual environment for development
 
 run: $(VENV)/.run ## Start the app on http://127.0.0.1:7860 (ARGS="--models DIR" and the like)
@@ -36,6 +45,9 @@ test: $(VENV)/.dev ## Run every test, the real browser included
 
 unit: $(VENV)/.dev ## Run the tests that need no browser
 	$(BIN)/python -m pytest -m "not e2e" $(ARGS)
+
+conformance: $(ORACLES)/.done ## Compare methods with mergekit's and PEFT's own
+	$(ORACLES)/bin/python -m pytest tests/conformance $(ARGS)
 
 e2e: $(VENV)/.dev ## Run the browser stories
 	@$(BIN)/python tests/browser.py

@@ -1,0 +1,301 @@
+"""Every method that mergekit 0.1.5 has, next to mergekit itself."""
+
+import random
+
+import pytest
+import torch
+
+from merger.memory import merge_tensors
+from tests.conformance.cases import SHAPES, Family, assert_agrees, coefficients, family
+from tests.conformance.double import KEY, merge_doubles
+from tests.conformance.oracle import ask, mergekit, our_draws
+
+pytestmark = pytest.mark.conformance
+
+SEEDS = range(3)
+GRID = [(shape, n) for shape in SHAPES for n in (1, 2, 3, 6)]
+
+
+def _names(shape) -> str:
+    return "x".join(map(str, shape)) or "0-d"
+
+
+@pytest.fixture(params=GRID, ids=lambda p: f"{_names(p[0])}-{p[1]}")
+def case(request) -> tuple[Family, int]:
+    """Return models, and a seed for settings that differ from case to case."""
+    shape, n = request.param
+    seed = GRID.index(request.param)
+    return family(shape, n, seed), seed
+
+
+@pytest.fixture
+def pick(case) -> random.Random:
+    """Choose settings at random, the same ones in every run."""
+    return random.Random(case[1])
+
+
+def shares(pick: random.Random, n: int, low: float = 0.1, high: float = 0.9) -> list[float]:
+    """Return one density per expert, exact in single precision."""
+    return [round(pick.uniform(low, high) * 128) / 128 for _ in range(n)]
+
+
+def test_every_method_of_mergekit_is_here():
+    from merger.spec import METHODS
+
+    theirs = {method.spec.name for method in mergekit.registered_methods()}
+    assert len(theirs) == 20
+    assert theirs <= set(METHODS)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_linear(case, normalize):
+    models, seed = case
+    w = coefficients(models.n, seed)
+    ours = merge_doubles("linear", models.experts, None, {"normalize": normalize}, w)
+    assert_agrees(ours, ask("linear", models.experts, None, {"weight": w, "normalize": normalize}))
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_task_arithmetic(case, pick, normalize):
+    models, seed = case
+    w, scale = coefficients(models.n, seed), pick.uniform(-1, 2)
+    params = {"dialect": "mergekit", "normalize": normalize, "scale": scale}
+    ours = merge_doubles("task_arithmetic", models.experts, models.base, params, w)
+    theirs = {"weight": w, "normalize": normalize, "lambda": scale}
+    assert_agrees(ours, ask("task_arithmetic", models.experts, models.base, theirs))
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_ties(case, pick, normalize):
+    models, seed = case
+    w, scale = coefficients(models.n, seed), pick.uniform(0.1, 2)
+    density = shares(pick, models.n)
+    params = {"dialect": "mergekit", "density": tuple(density), "scale": scale}
+    params |= {} if normalize else {"combine": "sum"}
+    ours = merge_doubles("ties", models.experts, models.base, params, w)
+    theirs = {"weight": w, "density": density, "normalize": normalize, "lambda": scale}
+    assert_agrees(ours, ask("ties", models.experts, models.base, theirs))
+
+
+@pytest.mark.parametrize("rescale", [True, False])
+def test_dare_linear(case, pick, monkeypatch, rescale):
+    models, seed = case
+    w, density = coefficients(models.n, seed), shares(pick, models.n)
+    params = {"dialect": "mergekit", "density": tuple(density)}
+    params |= {} if rescale else {"rescale": "none"}
+    ours = merge_doubles("dare_linear", models.experts, models.base, params, w, seed)
+    with our_draws(monkeypatch, seed):
+        theirs = {"weight": w, "density": density, "rescale": rescale}
+        assert_agrees(ours, ask("dare_linear", models.experts, models.base, theirs), 1e-6)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("rescale", [True, False])
+def test_dare_ties(case, pick, monkeypatch, rescale, normalize):
+    models, seed = case
+    w, density = coefficients(models.n, seed), shares(pick, models.n)
+    params = {"dialect": "mergekit", "density": tuple(density)}
+    params |= {} if rescale else {"rescale": "none"}
+    params |= {"combine": "weighted"} if normalize else {}
+    ours = merge_doubles("dare_ties", models.experts, models.base, params, w, seed)
+    with our_draws(monkeypatch, seed):
+        theirs = {"weight": w, "density": density, "rescale": rescale, "normalize": normalize}
+        assert_agrees(ours, ask("dare_ties", models.experts, models.base, theirs), 1e-6)
+
+
+def fits_della(models: Family) -> bool:
+    """Return whether mergekit can rank these rows, and ranks the same ones."""
+    return models.base.dim() in (1, 2) and models.base.shape[-1] > 1
+
+
+@pytest.mark.parametrize("rescale", [True, False])
+@pytest.mark.parametrize("name", ["della", "della_linear"])
+def test_della(case, pick, monkeypatch, name, rescale):
+    models, seed = case
+    if not fits_della(models):
+        pytest.skip("mergekit ranks other rows here, or none: see docs/dialects.md")
+    w, density = coefficients(models.n, seed), shares(pick, models.n, 0.3, 0.7)
+    epsilon = shares(pick, models.n, 0.02, 0.2)
+    params = {"dialect": "mergekit", "density": tuple(density), "epsilon": tuple(epsilon)}
+    params |= {} if rescale else {"rescale": "none"}
+    ours = merge_doubles(name, models.experts, models.base, params, w, seed)
+    with our_draws(monkeypatch, seed):
+        theirs = {"weight": w, "density": density, "epsilon": epsilon, "rescale": rescale}
+        assert_agrees(ours, ask(name, models.experts, models.base, theirs), 1e-6)
+
+
+@pytest.mark.parametrize("name", ["breadcrumbs", "breadcrumbs_ties"])
+def test_breadcrumbs(case, pick, name):
+    models, seed = case
+    w, scale = coefficients(models.n, seed), pick.uniform(0.1, 2)
+    density, gamma = shares(pick, models.n), shares(pick, models.n, 0.0, 0.3)
+    params = {"dialect": "mergekit", "scale": scale}
+    params |= {"density": tuple(density), "gamma": tuple(gamma)}
+    ours = merge_doubles(name, models.experts, models.base, params, w)
+    theirs = {"weight": w, "density": density, "gamma": gamma, "lambda": scale}
+    assert_agrees(ours, ask(name, models.experts, models.base, theirs))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.11])
+def test_sce(case, share):
+    models, _ = case
+    if models.n == 1 and share < 1.0:
+        pytest.skip("mergekit selects nothing with one expert: see docs/dialects.md")
+    params = {"dialect": "mergekit", "select_topk": share}
+    ours = merge_doubles("sce", models.experts, models.base, params)
+    assert_agrees(ours, ask("sce", models.experts, models.base, {"select_topk": share}))
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 0.002])
+@pytest.mark.parametrize("name", ["ram", "ramplus_tl"])
+def test_ram(case, pick, name, epsilon):
+    shape, n = GRID[case[1]]
+    models = family(shape, n, case[1], gaps=True)
+    params = {"epsilon": epsilon}
+    if name == "ramplus_tl":
+        params |= {"r": pick.uniform(0, 0.5), "alpha": pick.uniform(0, 1)}
+    ours = merge_doubles(name, models.experts, models.base, params)
+    # mergekit's factor of RAM+ is a number in single precision whatever the tensors are.
+    tolerance = 1e-7 if name == "ramplus_tl" else 1e-9
+    assert_agrees(ours, ask(name, models.experts, models.base, params), tolerance)
+
+
+@pytest.mark.parametrize(("shape", "n"), [(s, n) for s, n in GRID if n > 1], ids=str)
+def test_model_stock(shape, n):
+    # Changes of whole numbers: mergekit's bound on products of lengths would show below them.
+    models = family(shape, n, seed=n, unit=1.0)
+    ours = merge_doubles("model_stock", models.experts, models.base, {"clamp": False})
+    assert_agrees(ours, ask("model_stock", models.experts, models.base))
+
+
+@pytest.mark.parametrize("t", [0.0, 0.3, 1.0, -0.5])
+def test_slerp(case, t):
+    models, _ = case
+    pair = [models.base, models.experts[0]]
+    ours = merge_doubles("slerp", pair, None, {"t": t})
+    assert_agrees(ours, ask("slerp", pair[1:], pair[0], {"t": t}))
+
+
+AXES = {"tensor": (True, False), "rows": (False, False), "columns": (False, True)}
+
+
+@pytest.mark.parametrize("space", ["weights", "task_vectors"])
+@pytest.mark.parametrize("axis", AXES)
+def test_nuslerp(case, pick, axis, space):
+    models, _ = case
+    if models.n < 2 or not has_arcs(models, axis, space):
+        pytest.skip("vectors of one number have no arc: see docs/dialects.md")
+    w = shares(pick, 2, 0.1, 2.0)
+    flatten, columns = AXES[axis]
+    base = models.base if space == "task_vectors" else None
+    pair = models.experts[:2]
+    ours = merge_doubles("nuslerp", pair, base, {"axis": axis, "space": space}, w)
+    theirs = {"weight": w, "nuslerp_flatten": flatten, "nuslerp_row_wise": columns}
+    assert_agrees(ours, ask("nuslerp", pair, base, theirs))
+
+
+def has_arcs(models: Family, axis: str, space: str) -> bool:
+    """Return whether no pair of vectors is nearly parallel or opposite."""
+    a, b = (e - models.base if space == "task_vectors" else e for e in models.experts[:2])
+    if axis == "tensor" or a.dim() < 2:
+        a, b = a.reshape(1, -1), b.reshape(1, -1)
+    elif axis == "columns":
+        a, b = a.transpose(0, -1), b.transpose(0, -1)
+    cosine = torch.nn.functional.cosine_similarity(a, b, dim=-1)
+    return bool((cosine.abs() < 1 - 2e-6).all())
+
+
+@pytest.mark.parametrize("space", ["weights", "task_vectors"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_multislerp(case, normalize, space):
+    models, seed = case
+    w = [abs(c) for c in coefficients(models.n, seed)]
+    base = models.base if space == "task_vectors" else None
+    ours = merge_doubles(
+        "multislerp", models.experts, base, {"space": space, "normalize": normalize}, w
+    )
+    theirs = ask("multislerp", models.experts, base, {"weight": w, "normalize_weights": normalize})
+    assert_agrees(ours, theirs)
+
+
+@pytest.mark.parametrize(("max_iter", "tol"), [(10, 1e-5), (3, 1e-5), (60, 1e-7)])
+def test_karcher(case, max_iter, tol):
+    models, _ = case
+    params = {"max_iter": max_iter, "tol": tol}
+    ours = merge_doubles("karcher", models.experts, None, params)
+    assert_agrees(ours, ask("karcher", models.experts, None, params))
+
+
+@pytest.mark.parametrize("t", [0.0, 0.001, 0.02, 5.0])
+def test_nearswap(case, t):
+    models, _ = case
+    ours = merge_doubles("nearswap", models.experts[:1], models.base, {"t": t})
+    assert_agrees(ours, ask("nearswap", models.experts[:1], models.base, {"t": t}))
+
+
+def test_arcee_fusion(case):
+    models, _ = case
+    ours = merge_doubles("arcee_fusion", models.experts[:1], models.base)
+    assert_agrees(ours, ask("arcee_fusion", models.experts[:1], models.base))
+
+
+@pytest.mark.parametrize("scale", [None, 0.0, 1.5])
+def test_passthrough(case, scale):
+    models, _ = case
+    ours = merge_doubles(
+        "passthrough", models.experts[:1], None, {} if scale is None else {"scale": scale}
+    )
+    theirs = ask("passthrough", models.experts[:1], None, {"scale": scale})
+    assert_agrees(ours, theirs, 0.0)
+
+
+SINGLE = {
+    "linear": ({}, {"weight": [0.5, 1.0, 2.0]}),
+    "task_arithmetic": ({"dialect": "mergekit"}, {"weight": [0.5, 1.0, 2.0]}),
+    "ties": (
+        {"dialect": "mergekit", "density": 0.3},
+        {"weight": [0.5, 1.0, 2.0], "density": 0.3},
+    ),
+    "breadcrumbs": (
+        {"dialect": "mergekit", "density": 0.3},
+        {"weight": [0.5, 1.0, 2.0], "density": 0.3},
+    ),
+    "breadcrumbs_ties": (
+        {"dialect": "mergekit", "density": 0.3},
+        {"weight": [0.5, 1.0, 2.0], "density": 0.3},
+    ),
+    "sce": ({"dialect": "mergekit", "select_topk": 0.4}, {"select_topk": 0.4}),
+    "ram": ({}, {}),
+    "ramplus_tl": ({}, {}),
+    "model_stock": ({"clamp": False}, {}),
+    "karcher": ({}, {}),
+    "multislerp": ({}, {"weight": [0.5, 1.0, 2.0]}),
+}
+BASELESS = ("linear", "karcher", "multislerp")
+
+
+@pytest.mark.parametrize("name", SINGLE)
+@pytest.mark.parametrize("shape", [(), (70,), (30, 40), (4, 3, 3, 3)], ids=_names)
+def test_a_merge_as_users_run_it_agrees_in_single_precision(name, shape):
+    models = family(shape, 3, seed=5, unit=2.0**-6)
+    params, theirs = SINGLE[name]
+    experts = [expert.float() for expert in models.experts]
+    base = models.base.float()
+    ours = merge_tensors(
+        name, [{KEY: e} for e in experts], {KEY: base}, params, theirs.get("weight")
+    )[KEY]
+    found = ask(name, experts, None if name in BASELESS else base, theirs)
+    assert found.dtype == ours.dtype == torch.float32
+    assert_agrees(ours, found, 3e-6)
+
+
+def test_a_million_entries_agree():
+    models = family((1000, 1000), 3, seed=1)
+    params = {"dialect": "mergekit", "density": 0.2}
+    ours = merge_doubles("ties", models.experts, models.base, params)
+    theirs = ask("ties", models.experts, models.base, {"weight": [1.0] * 3, "density": 0.2})
+    assert_agrees(ours, theirs)
+    assert_agrees(
+        merge_doubles("arcee_fusion", models.experts[:1], models.base),
+        ask("arcee_fusion", models.experts[:1], models.base),
+    )
