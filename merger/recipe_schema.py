@@ -17,6 +17,11 @@ KEYS = (
 
 def build_recipe(data: Mapping[str, Any]) -> Recipe:
     """Return the recipe that plain data describes, without asking the methods."""
+    if "merge_method" in data:
+        raise RecipeError(
+            "This is a mergekit configuration, not a recipe.",
+            "Turn it into one: python -m merger import-mergekit CONFIG.yml.",
+        )
     _keys(data, KEYS, "recipe")
     version = data.get("version", VERSION)
     if version != VERSION or isinstance(version, bool):

@@ -7,7 +7,7 @@ import pytest
 from merger.errors import RecipeError
 from merger.mergekit import Imported, import_mergekit
 from merger.mergekit.table import KINDS
-from merger.recipe import Depth, Expert, Rule
+from merger.recipe import Depth, Expert, Recipe, Rule
 from merger.spec import METHODS
 
 TIES = """
@@ -226,6 +226,12 @@ def test_folders_hub_names_and_adapters_become_sources(tmp_path: Path):
 )
 def test_what_mergekit_passes_over_is_named(text, expected):
     assert expected in told(one(text))
+
+
+def test_a_configuration_taken_for_a_recipe_is_told_so():
+    with pytest.raises(RecipeError, match="mergekit configuration, not a recipe") as caught:
+        Recipe.from_yaml(TIES)
+    assert "import-mergekit" in caught.value.hint
 
 
 def test_near_misses_are_named():
