@@ -16,7 +16,8 @@ from pathlib import Path
 
 from transformers import ViTModel
 
-from merger.zoo.build import expert_states, one_thread
+from merger.threads import one_thread
+from merger.zoo.build import expert_states
 from merger.zoo.gather import gather
 from merger.zoo.model import load_folder, read_tensors, save_folder
 from merger.zoo.places import BASE, ZOO_DIR, model_folder

@@ -13,7 +13,7 @@ from merger.content import ID_BYTES
 from merger.errors import SourceError
 from merger.header import TensorInfo, shown
 from merger.lazy import Tensor, torch
-from merger.spectral import one_thread
+from merger.threads import one_thread
 
 # The product is made in chunks of whole rows of about so many entries, always the same ones, so
 # that no bit depends on which part is asked for.

@@ -20,7 +20,8 @@ from merger.progress import Report
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES, Files, lay_out
 from merger.sources import SourceRules
-from merger.stream import fit_memory, one_torch_thread, stream, thread_count
+from merger.stream import fit_memory, stream, thread_count
+from merger.threads import one_thread
 from merger.workspace import safe_name
 from merger.writer import Writer
 
@@ -72,7 +73,7 @@ def merge(
         claim.abandon()
         raise
     try:
-        with one_torch_thread():
+        with one_thread():
             prepared = prepare(
                 models.plan, models.base, models.experts,
                 report=report, cancel=cancel, device=target,

@@ -14,7 +14,8 @@ from merger.lazy import Tensor, torch
 from merger.models import Models
 from merger.places import module_of
 from merger.plan import WORDS, TensorPlan
-from merger.spectral import is_linear, one_thread, svd, widen
+from merger.spectral import is_linear, svd, widen
+from merger.threads import one_thread
 
 # These architectures store the matrices of their linear layers as (in, out).
 TURNED = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer")

@@ -27,9 +27,10 @@ from merger.sampled import live_share, on_sample, works_on_sample
 from merger.scorer import FullScore, Scorer, read_tensors
 from merger.scoring import ScoreReport, known_best, summarise
 from merger.stack import Stack, stack_experts
-from merger.stream import one_torch_thread, total_memory
+from merger.stream import total_memory
 from merger.survey import SurveyCache
 from merger.tasks import Task
+from merger.threads import one_thread
 
 __all__ = ["SETS", "LiveMerge", "LiveSet", "Place"]
 
@@ -178,7 +179,7 @@ class LiveSet:
     def _merge_flat(self, planned: Plan) -> Tensor:
         # Blocks that fit the cache of one core gain nothing from a second, and wait for it.
         small = all(planned.scope_at(t.settings) == "element" for t in planned.merged)
-        with one_torch_thread() if small else nullcontext():
+        with one_thread() if small else nullcontext():
             return merge_flat(planned, self.flat, self.cache)
 
     def scores(self) -> LiveScores:

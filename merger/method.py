@@ -155,6 +155,19 @@ class Registry(Mapping[str, Method]):
             raise TypeError(f"two merge methods are named {method.name!r}.")
         self._methods[method.name] = method
 
+    def find(self, name: str, stage: str = "merge") -> Method:
+        """Return the method, or the verb for a stage, with this name.
+
+        Raises:
+            RecipeError: there is none; the nearest is named.
+        """
+        method = self.get(name)
+        if method is None or method.stage != stage:
+            known = [m.name for m in self.values() if m.stage == stage]
+            what = "merge method" if stage == "merge" else f"verb for {stage!r}"
+            raise RecipeError(f"There is no {what} {name!r}.", did_you_mean(name, known))
+        return method
+
     def remove(self, name: str) -> None:
         """Forget a method; tests do so with theirs."""
         del self._methods[name]

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from merger.errors import RecipeError, did_you_mean
+
+if TYPE_CHECKING:
+    from merger.method import Registry
 
 VERSION = 1
 OUT_DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -150,7 +153,7 @@ class Recipe:
             RecipeError: a method, verb, knob, value or count that is not valid.
         """
         n = len(self.experts)
-        method = _find(self.method, "merge")
+        method = _methods().find(self.method, "merge")
         low, high = method.experts
         if n < low:
             raise RecipeError(
@@ -170,7 +173,7 @@ class Recipe:
         )
 
     def _resolve_rule(self, rule: Rule, n: int) -> Rule:
-        method = _find(self.method, "merge")
+        method = _methods().find(self.method, "merge")
         names = [e.name for e in self.experts]
         if rule.take is not None and rule.take not in ("base", *names):
             raise RecipeError(
@@ -211,19 +214,14 @@ def source_key(expert: Expert) -> str:
     return expert.source if expert.step is None else f"{expert.source}@{expert.step}"
 
 
-def _find(name: str, stage: str) -> Any:
+def _methods() -> "Registry":
     from merger.spec import METHODS  # noqa: PLC0415  (registers on import)
 
-    method = METHODS.get(name)
-    if method is None or method.stage != stage:
-        known = [m.name for m in METHODS.values() if m.stage == stage]
-        what = "merge method" if stage == "merge" else f"verb for {stage!r}"
-        raise RecipeError(f"There is no {what} {name!r}.", did_you_mean(name, known))
-    return method
+    return METHODS
 
 
 def _resolve_step(step: Step, stage: str, n: int) -> Step:
-    verb = _find(step.verb, stage)
+    verb = _methods().find(step.verb, stage)
     return Step(step.verb, MappingProxyType(dict(verb.resolve(step.params, n))))
 
 

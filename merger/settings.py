@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from merger.errors import RecipeError, did_you_mean
+from merger.errors import RecipeError
 from merger.knobs import DepthLike, Param
 from merger.recipe import Recipe, Step
 from merger.spec import METHODS, Method
@@ -59,24 +59,17 @@ def read_stages(recipe: Recipe) -> tuple[Stage, ...]:
     Raises:
         RecipeError: an unknown name, or a verb that cannot follow the method.
     """
-    before = [Stage("before", i, _find(s.verb, "before")) for i, s in enumerate(recipe.before)]
-    after = [Stage("after", i, _find(s.verb, "after")) for i, s in enumerate(recipe.after)]
-    method = _find(recipe.method, "merge")
+    before = [
+        Stage("before", i, METHODS.find(s.verb, "before")) for i, s in enumerate(recipe.before)
+    ]
+    after = [Stage("after", i, METHODS.find(s.verb, "after")) for i, s in enumerate(recipe.after)]
+    method = METHODS.find(recipe.method, "merge")
     if after and method.output == "per_task":
         raise RecipeError(
             f"{method.title} gives one model per expert, and {after[0].method.title} needs one.",
             "Take the verbs out of 'after', or use another method.",
         )
     return (*before, Stage("merge", 0, method), *after)
-
-
-def _find(name: str, stage: str) -> Method:
-    method = METHODS.get(name)
-    if method is None or method.stage != stage:
-        known = [m.name for m in METHODS.values() if m.stage == stage]
-        what = "merge method" if stage == "merge" else f"verb for {stage!r}"
-        raise RecipeError(f"There is no {what} {name!r}.", did_you_mean(name, known))
-    return method
 
 
 class Desk:

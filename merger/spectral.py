@@ -5,14 +5,14 @@ threads; in double precision where the matrix is small enough; and without direc
 rounding, which would otherwise come out as large as real ones.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from merger.algebra import mean
 from merger.errors import MergeError
 from merger.lazy import Tensor, torch
 from merger.places import module_of
+from merger.threads import one_thread
 
 # A direction weaker than this share of the strongest one is rounding, not change.
 FAINT = 1e-6
@@ -36,17 +36,6 @@ class Svd(NamedTuple):
     def matrix(self) -> Tensor:
         """Return the matrix that these directions make up."""
         return (self.left * self.strength) @ self.right
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread here, so that no bit depends on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def is_matrix(key: str, tau: Tensor) -> bool:

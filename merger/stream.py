@@ -1,13 +1,12 @@
 """Run the blocks of a merge over some threads, and pass each result on as soon as it is there."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from threading import Event
 
 from merger.compute import Block, Prepared
-from merger.lazy import Tensor, torch
+from merger.lazy import Tensor
 from merger.pieces import BLOCK
 from merger.plan import Plan
 from merger.progress import Progress, Report, check_cancel
@@ -103,14 +102,3 @@ def fit_memory(planned: Plan, threads: int, memory: int | None) -> tuple[int, in
 def total_memory() -> int:
     """Return the machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Keep torch from splitting each block again over all processors."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

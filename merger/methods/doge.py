@@ -18,7 +18,8 @@ from merger.spec import (
     merge_method,
     of,
 )
-from merger.spectral import is_linear, join, one_thread, stacked, svd, widen
+from merger.spectral import is_linear, join, stacked, svd, widen
+from merger.threads import one_thread
 
 # Adam's step: absolute in the paper, or a share of the changes' size.
 RATES = {"absolute": 1e-4, "relative": 1e-2}
@@ -124,24 +125,37 @@ def _shift(
     project: bool,
 ) -> Tensor:
     """Return where Adam comes to in so many steps, or nothing where that is no better."""
-    rows = torch.stack(list(taus), dim=1)  # (m, T, n)
     weight = sum(shares)
     merged = weighted_total(stacked(taus), shares)
-    start = (rows * (rows - merged.unsqueeze(1))).sum(dim=2, keepdim=True)  # (m, T, 1)
+    start = [(tau * (tau - merged)).sum(dim=1, keepdim=True) for tau in taus]
     shared = _shared(taus, subspace)
     found, speed, size = (torch.zeros_like(merged) for _ in range(3))
     for step in range(1, steps + 1):
-        left = start - rows @ found.unsqueeze(2) * weight
-        slope = (left.transpose(1, 2) @ rows).squeeze(1) * (-2.0 * weight)
+        slope = torch.zeros_like(found)
+        for tau, left in zip(taus, _left(taus, start, found, weight), strict=True):
+            slope += tau * (left * (-2.0 * weight))
         slope -= shared @ (shared.T @ slope)
-        speed = speed * 0.9 + slope * 0.1
-        size = size * 0.999 + slope.square() * 0.001
-        away = (speed / (1.0 - 0.9**step)) / ((size / (1.0 - 0.999**step)).sqrt() + 1e-30)
+        speed.mul_(0.9).add_(slope * 0.1)
+        size.mul_(0.999).add_(slope.square_().mul_(0.001))
+        away = (size / (1.0 - 0.999**step)).sqrt_().add_(1e-30)
+        away = speed / away * (rate / (1.0 - 0.9**step))
         if project:
             away -= shared @ (shared.T @ away)
-        found = found - away * rate
-    left = start - rows @ found.unsqueeze(2) * weight
-    return found if left.square().sum() < start.square().sum() else torch.zeros_like(found)
+        found -= away
+    left = _left(taus, start, found, weight)
+    return found if _loss(left) < _loss(start) else torch.zeros_like(found)
+
+
+def _left(
+    taus: Sequence[Tensor], start: Sequence[Tensor], found: Tensor, weight: float
+) -> list[Tensor]:
+    """Return for each row how much each expert is still disturbed, (m, 1) each."""
+    pairs = zip(taus, start, strict=True)
+    return [rest - (tau * found).sum(dim=1, keepdim=True) * weight for tau, rest in pairs]
+
+
+def _loss(left: Sequence[Tensor]) -> float:
+    return sum(float(rest.square().sum()) for rest in left)
 
 
 def _shared(taus: Sequence[Tensor], subspace: int) -> Tensor:

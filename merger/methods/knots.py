@@ -17,7 +17,8 @@ from merger.spec import (
     merge_method,
     of,
 )
-from merger.spectral import eigen, gram, is_matrix, one_thread, widen
+from merger.spectral import eigen, gram, is_matrix, widen
+from merger.threads import one_thread
 
 # Directions of the common frame below this share of the strongest one are rounding.
 FAINT = 1e-7

@@ -6,7 +6,8 @@ from typing import Annotated
 from merger.algebra import total
 from merger.lazy import Tensor, torch
 from merger.spec import Costly, Delta, Deltas, Key, Knob, Norms, merge_method, of
-from merger.spectral import is_linear, one_thread, svd, widen
+from merger.spectral import is_linear, svd, widen
+from merger.threads import one_thread
 
 Alpha = Annotated[float, Knob(0.0, 1.0, slider=(0.0, 0.99), step=0.01, symbol="α")]
 

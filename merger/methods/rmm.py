@@ -5,7 +5,7 @@ from typing import Annotated
 from merger.algebra import add_update, weighted_total
 from merger.lazy import Tensor, torch
 from merger.spec import Base, Deltas, Gram, Knob, PerTask, merge_method
-from merger.spectral import one_thread
+from merger.threads import one_thread
 
 
 @merge_method(

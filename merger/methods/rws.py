@@ -93,7 +93,6 @@ def _is_among(layer: int | None, first: int | None) -> bool:
 
 
 def _is_batch_norm(key: str) -> bool:
-    words = key.split(".")
-    return words[-1].startswith("running_") or any(
-        word.rstrip("0123456789") in ("bn", "batchnorm", "batch_norm") for word in words
-    )
+    # Running statistics never come here: the engine averages them.
+    names = ("bn", "batchnorm", "batch_norm")
+    return any(word.rstrip("0123456789") in names for word in key.split("."))

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from merger.lazy import Tensor, torch
 from merger.spec import Delta, Deltas, Key, Knob, Update, merge_method
-from merger.spectral import FAINT, is_matrix, one_thread, svd, widen
+from merger.spectral import FAINT, is_matrix, svd, widen
+from merger.threads import one_thread
 
 
 @merge_method(

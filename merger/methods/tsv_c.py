@@ -5,7 +5,8 @@ from typing import Annotated
 from merger.algebra import add_update
 from merger.lazy import Tensor, torch
 from merger.spec import Base, Deltas, Key, Knob, PerTask, merge_method
-from merger.spectral import is_matrix, one_thread, svd, widen
+from merger.spectral import is_matrix, svd, widen
+from merger.threads import one_thread
 
 
 @merge_method(

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from merger.algebra import mean, total
 from merger.lazy import Tensor, torch
 from merger.spec import Costly, Delta, Deltas, Key, Knob, merge_method, of
-from merger.spectral import eigen, is_linear, one_thread, stacked, widen
+from merger.spectral import eigen, is_linear, stacked, widen
+from merger.threads import one_thread
 
 # Directions below this share of the strongest one have no inverse (1e-8 of their square).
 FAINT = 1e-4

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from transformers import ViTModel
 
 from merger.naming import quiet_transformers
 from merger.progress import Progress, Report
+from merger.threads import one_thread
 from merger.zoo import index
 from merger.zoo.data import N_CALIBRATION, TaskImages
 from merger.zoo.gather import Slice, gather
@@ -55,17 +54,6 @@ def build_zoo(
             shutil.rmtree(out)
         part.replace(out)
     return out
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: sums over several would change in the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Builder:

@@ -12,7 +12,8 @@ from merger.errors import Cancelled, MergeError
 from merger.models import open_models
 from merger.pieces import BLOCK
 from merger.progress import Progress
-from merger.stream import SMALLEST_BLOCK, fit_memory, one_torch_thread, stream
+from merger.stream import SMALLEST_BLOCK, fit_memory, stream
+from merger.threads import one_thread
 from tests.engine.folders import family
 
 
@@ -83,6 +84,6 @@ def test_memory_bounds_blocks_first_and_threads_then(tmp_path: Path) -> None:
 
 def test_torch_has_its_threads_back_afterwards() -> None:
     before = torch.get_num_threads()
-    with one_torch_thread():
+    with one_thread():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before

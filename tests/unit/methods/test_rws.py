@@ -64,7 +64,7 @@ def test_only_the_first_layers_change():
 
 
 def test_batch_norms_can_take_the_mean_of_the_robust_experts():
-    keys = ["layer.0.bn1.weight", "layer.0.conv.weight", "layer.0.down.1.running_var"]
+    keys = ["layer.0.bn1.weight", "layer.0.conv.weight", "layer.0.bn1.bias"]
     base = {key: torch.zeros(2) for key in keys}
     models = [{key: torch.tensor(v) for key in keys} for v in ([2.0, 0], [3.0, 4], [5.0, 6])]
     found = merge_tensors("rws", models, base, {"batch_norm": "robust"})
