@@ -167,6 +167,13 @@ class FlatSurvey(Survey):
         parent = super()
         return self.cache.get_or_make(key, lambda: parent._ordered(stage, of, places, tensors))
 
+    def _all_values(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> np.ndarray:
+        # Kept apart from their order: the places move with a setting, the values do not.
+        seen = self._seen(stage, of, tensors)
+        key = ("values", self._models, tensors[0].key, len(tensors), seen)
+        parent = super()
+        return self.cache.get_or_make(key, lambda: parent._all_values(stage, of, tensors))
+
     def _gram(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> np.ndarray:
         seen = self._seen(stage, Of(on=use.of.on), (tensor,))
         key = ("products", use.feed.name, self.plan.names, tensor.key, seen)

@@ -315,7 +315,12 @@ class Survey:
 
         if sum(t.numel for t in tensors) * self.plan.n > IN_MEMORY:
             return stream_order(blocks, self.plan.n, places)
-        return order_of(np.concatenate(list(blocks()), axis=1), places)
+        return order_of(self._all_values(stage, of, tensors), places)
+
+    def _all_values(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> np.ndarray:
+        """Return the values of these tensors that are put in order, (n, entries)."""
+        servings = self._pieces(tensors, "Ranking changes")
+        return np.concatenate([self._ranked_values(s, stage, of) for s in servings], axis=1)
 
     def _ranked_values(self, serving: Serving, stage: Stage, of: Of) -> np.ndarray:
         """Return the values put in order, (n, length): magnitudes unless `on` is given."""
