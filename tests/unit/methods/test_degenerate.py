@@ -20,6 +20,18 @@ def test_one_expert_that_did_not_change_at_all(name):
     assert all(torch.isfinite(v).all() for v in result.values())
 
 
+CHANGES = [name for name in TASK_VECTORS if METHODS[name].output in ("delta", "per_task")]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_tensor_that_nobody_changed_stays_as_it_is(name):
+    base, experts = models(3)
+    for expert in experts:
+        expert["layers.0.w"] = base["layers.0.w"]
+    for result in parts(run(name, experts, base)):
+        assert torch.equal(result["layers.0.w"], base["layers.0.w"])
+
+
 @pytest.mark.parametrize("name", list(METHODS))
 def test_models_of_nothing_but_zeros(name):
     zeros = {"w": torch.zeros(3, 2), "layers.0.b": torch.zeros(())}
