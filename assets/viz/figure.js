@@ -18,7 +18,8 @@ export function flatten(patch, prefix = "", out = {}) {
   return out;
 }
 
-function setAt(target, path, value) {
+/** Writes a value at a path such as "error_x.array". */
+export function setAt(target, path, value) {
   const parts = path.split(".");
   if (parts.some((part) => part === "__proto__" || part === "constructor")) return;
   const last = parts.pop();
@@ -74,7 +75,8 @@ export function merge(waiting, patch) {
   };
 }
 
-function dressed(change) {
+/** Resolves and escapes what a patch writes. */
+export function dressed(change) {
   const out = {};
   for (const [path, value] of Object.entries(change)) {
     out[path] = dress(value, path.slice(path.lastIndexOf(".") + 1));

@@ -7,10 +7,12 @@ import { frameChosen, linkPanels, pointAtCell, watchPointer } from "./links.js";
 import { dressData, dressLayout, themeName } from "./look.js";
 import { errorCard } from "./notices.js";
 import { loadPlotly } from "./plotly.js";
+import { slide } from "./slide.js";
 import { renderTable, saveImage } from "./tools.js";
 
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false };
 const NEAR = "400px";
+const REST_MS = 200;
 const panels = new Map();
 let Plotly = null;
 let scheduled = false;
@@ -20,7 +22,7 @@ linkPanels(() => panels.values());
 function slot(id) {
   if (!panels.has(id)) {
     panels.set(id, { id, seq: -1, rev: null, figure: null, waiting: null, early: null, full: false, error: null,
-      root: null, div: null, near: true, drawn: false, drawing: false, theme: null, dirty: false });
+      root: null, div: null, owed: null, near: true, drawn: false, drawing: false, theme: null, dirty: false });
   }
   return panels.get(id);
 }
@@ -116,8 +118,10 @@ async function draw(panel) {
   try {
     if (full) {
       await drawWhole(panel);
+    } else if (waiting && slide(div, panel.figure, waiting)) {
+      owe(panel, waiting);
     } else if (waiting) {
-      await drawPatch(Plotly, div, panel.figure, waiting).catch(() => drawWhole(panel));
+      await redrawPatch(panel, waiting);
     }
     div.__seq = seq;
     div.__draws = (div.__draws ?? 0) + 1;
@@ -127,7 +131,36 @@ async function draw(panel) {
   }
 }
 
+function redrawPatch(panel, patch) {
+  const whole = merge(panel.owed, patch);
+  panel.owed = null;
+  return drawPatch(Plotly, panel.div, panel.figure, whole).catch(() => drawWhole(panel));
+}
+
+/** Keeps what Plotly has not been told: it hears of a drag when the drag rests. */
+function owe(panel, patch) {
+  panel.owed = merge(panel.owed, patch);
+  clearTimeout(panel.debt);
+  panel.debt = setTimeout(() => pay(panel), REST_MS);
+}
+
+async function pay(panel) {
+  if (!panel.owed || !panel.drawn || panel.full) return;
+  if (panel.drawing) {
+    owe(panel, {});
+    return;
+  }
+  panel.drawing = true;
+  try {
+    await redrawPatch(panel, {});
+  } finally {
+    panel.drawing = false;
+    if (panel.dirty) schedule();
+  }
+}
+
 async function drawWhole(panel) {
+  panel.owed = null;
   const { div, figure } = panel;
   const height = chartHeight(panel);
   div.style.height = `${height}px`;
@@ -181,7 +214,7 @@ function unmount(panel) {
   if (panel.drawn) Plotly.purge(panel.div);
   panel.watch?.disconnect();
   panel.look?.disconnect();
-  Object.assign(panel, { root: null, div: null, drawn: false, full: true, dirty: true, cursor: null });
+  Object.assign(panel, { root: null, div: null, drawn: false, full: true, dirty: true, cursor: null, owed: null });
 }
 
 /** Takes over the static card inside `element`; a second mount of an id replaces the first. */

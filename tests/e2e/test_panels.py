@@ -104,6 +104,18 @@ def test_a_patched_chart_looks_exactly_like_one_drawn_anew(
     assert len(patched) == len(before)
 
 
+def test_bars_that_slid_are_told_to_plotly_when_the_drag_rests(open_page: Any) -> None:
+    page = open_page()
+    draw(page, 1, "bars", base=figures.bars())
+    for seq in range(2, 6):
+        draw(page, seq, "bars", patch=figures.bars_patch([0.1 * seq] * 6))
+    chart = f"document.querySelector('{CHART.format('bars')}')"
+    assert page.evaluate(f"{chart}.data[0].x") == pytest.approx([0.5] * 6)
+    slid = marks(page, "bars")
+    page.wait_for_function(f"{chart}.calcdata[0][0].s === 0.5")
+    assert look_alike(marks(page, "bars"), slid)
+
+
 def test_a_patch_brings_its_words_along(open_page: Any) -> None:
     page = open_page()
     draw(page, 1, "bars", base=figures.bars())
