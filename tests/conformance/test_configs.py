@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from merger.engine import merge
 from merger.mergekit import import_mergekit
@@ -63,9 +64,27 @@ CASES: list[tuple[str, str, tuple[str, ...], str]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_llama_family(tmp_path_factory.mktemp("family"), dtype="float32")
+def build_gpt2_family(folder: Path) -> Path:
+    """Save a tiny GPT-2 and three experts around it: transposed matrices and a tied head."""
+    settings = GPT2Config(vocab_size=64, n_embd=16, n_layer=3, n_head=2, n_positions=8)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        base = GPT2LMHeadModel(settings)
+        for name in ("base", "alpha", "beta", "gamma"):
+            expert = GPT2LMHeadModel(settings)
+            for theirs, ours in zip(base.parameters(), expert.parameters(), strict=True):
+                noise = torch.randn(ours.shape)
+                ours.copy_(theirs + (0.0 if name == "base" else 0.05) * noise)
+            expert.save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["llama", "gpt2"])
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "gpt2":
+        return build_gpt2_family(folder)
+    return build_llama_family(folder, dtype="float32")
 
 
 @pytest.fixture(autouse=True)
