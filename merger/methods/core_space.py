@@ -50,18 +50,27 @@ def core_space(
 
 
 def _within(taus: Sequence[Tensor], inner: Inner, density: float) -> Tensor:
-    left = eigen(sum_of_grams([tau.T for tau in taus]))[1].to(taus[0])
-    right = eigen(sum_of_grams(taus))[1].to(taus[0])
+    left, right = _frames(taus)
     cores = [left.T @ tau @ right for tau in taus]
     return left @ _merge(cores, inner, density) @ right.T
 
 
-def sum_of_grams(taus: Sequence[Tensor]) -> Tensor:
-    """Return the inner products of the columns of all matrices together."""
-    found = gram(taus[0])
+def _frames(taus: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return orthonormal bases of all columns and of all rows."""
+    rows, columns = taus[0].shape
+    if rows > columns:
+        right, left = _frames([tau.T for tau in taus])
+        return left, right
+    products = gram(taus[0].T)
     for tau in taus[1:]:
-        found += gram(tau)
-    return found
+        products += gram(tau.T)
+    left = eigen(products)[1].to(taus[0])
+    inside = torch.cat([left.T @ tau for tau in taus])
+    if len(inside) >= columns:
+        return left, eigen(gram(inside))[1].to(taus[0])
+    # Adapters reach few directions: their own inner products are much the smaller matrix.
+    along = inside.T.double() @ eigen(gram(inside.T))[1]
+    return left, torch.linalg.qr(along)[0].to(taus[0])
 
 
 def _merge(cores: Sequence[Tensor], inner: Inner, density: float) -> Tensor:
