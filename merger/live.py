@@ -12,7 +12,7 @@ from torch import Tensor
 
 from merger.checkpoint import Checkpoint
 from merger.engine import merge_in_memory
-from merger.errors import MergeError, RecipeError, TaskError
+from merger.errors import MergeError, TaskError
 from merger.flat import FlatInputs, merge_flat
 from merger.live_merge import LiveMerge, Place
 from merger.live_models import LiveModels
@@ -151,16 +151,11 @@ class LiveSet:
         Raises:
             RecipeError: a setting that is not valid. MergeError: a result that is not finite.
         """
-        planned = self.models.plan(recipe)
-        if planned.method.output == "per_task":
-            raise RecipeError(
-                f"{planned.method.title} gives one model per expert, and the preview shows one.",
-                "Merge it for real, and use one of the models there.",
-            )
-        digest = self.digest(recipe)
+        planned, digest = self.models.plan(recipe), self.digest(recipe)
+        why = _why_no_preview(planned, self.sample is not None)
+        if why:
+            return LiveMerge(digest, None, MappingProxyType({}), MappingProxyType({}), why)
         if self.sample is not None:
-            if not works_on_sample(planned):
-                return LiveMerge(digest, None, MappingProxyType({}), MappingProxyType({}))
             planned = on_sample(planned, self.stack)
         flat = MODELS.run(lambda: self._merge_flat(planned), urgent=True)
         if self.sample is not None:
@@ -211,7 +206,10 @@ class LiveSet:
 
         def tensors() -> Mapping[str, Tensor]:
             if self.sample is None:
-                return self.merge(recipe).tensors
+                merged = self.merge(recipe)
+                if merged.why:
+                    raise TaskError(merged.why, "Merge it for real, and score one of the models.")
+                return merged.tensors
             place = self.models.place
             return merge_in_memory(
                 recipe, cancel=cancel, base_dir=place.base_dir, roots=place.roots
@@ -285,6 +283,15 @@ class LiveSet:
             label = self.models.reference.label
             raise TaskError(f"{label}: there is no task to score.", scores.missing)
         return scores.scorer
+
+
+def _why_no_preview(planned: Plan, sampled: bool) -> str:
+    title = planned.method.title
+    if planned.method.output == "per_task":
+        return f"{title} gives one model per expert, and the preview shows one model."
+    if sampled and not works_on_sample(planned):
+        return f"{title} works on whole tensors, and models this large are previewed in part."
+    return ""
 
 
 def _whole(model: Checkpoint, key: str) -> Tensor:

@@ -20,15 +20,17 @@ class LiveMerge:
     Args:
         digest: The recipe's digest.
         flat: All merged numbers in the order of the stack, or those of the sample it holds; None
-            where the method needs more than a sample.
+            where there is no preview.
         tensors: Every floating-point tensor by its name on disk; empty for a sample.
         dtypes: What each is saved as, in safetensors' words.
+        why: Why there is no preview; empty when there is one.
     """
 
     digest: str
     flat: Tensor | None
     tensors: Mapping[str, Tensor]
     dtypes: Mapping[str, str]
+    why: str = ""
 
     def stored(self, key: str) -> Tensor:
         """Return a tensor in the dtype it is saved as."""

@@ -15,6 +15,7 @@ from merger.progress import Report
 from merger.recipe import Expert, Recipe
 from merger.scorer import FullScore
 from merger.sources import SourceRules
+from merger.spec import METHODS
 from merger.stack import Stack
 from viz.catalog import Family
 from viz.measures import Measures
@@ -71,7 +72,7 @@ class Desk:
             scores=scores,
             pin=pin,
             view=view,
-            missing="" if scores is not None else self._why_no_scores(made.live),
+            missing="" if scores is not None else self._why_no_scores(made),
             base_scores=self._base_scores(made.live),
         )
 
@@ -81,7 +82,10 @@ class Desk:
         full = live.full_of(None) if live.sample is None else live.known_of(None)
         return {} if full is None else {name: o.value for name, o in full.outcomes.items()}
 
-    def _why_no_scores(self, live: LiveSet) -> str:
+    def _why_no_scores(self, made: Merge) -> str:
+        live = made.live
+        if live.tasks and _has_parts(made):
+            return made.merged.why
         if live.sample is None or not live.tasks:
             return live.why_no_scores()
         return self._patience.get(live) or AT_REST
@@ -104,7 +108,7 @@ class Desk:
             is_pin: Whether that is the pinned one.
         """
         live = made.live
-        if not live.tasks:
+        if not live.tasks or _has_parts(made):
             return None
         if live.sample is not None:
             there = self.known(made)
@@ -118,7 +122,7 @@ class Desk:
     ) -> Scores | None:
         """Score a merge on full validation; None without a task, or where it takes too long."""
         live = made.live
-        if not live.tasks:
+        if not live.tasks or _has_parts(made):
             return None
         try:
             full = live.full(made.recipe, report=self._watch(live), cancel=cancel)
@@ -139,7 +143,7 @@ class Desk:
         soon as it is there.
         """
         live = made.live
-        if live.sample is None:
+        if live.sample is None or _has_parts(made):
             self.score_experts(made, cancel)
             return self.full(made, pin, cancel), False
         if self.known(made) is not None:
@@ -215,6 +219,11 @@ def warm_up(desk: Desk, family: Family, recipe: Recipe) -> None:
 
 def _with_base(recipe: Recipe, base: str) -> Recipe:
     return Recipe.from_json(recipe.to_json() | {"base": base})
+
+
+def _has_parts(made: Merge) -> bool:
+    """Say whether the method gives one model per expert, which no single score describes."""
+    return METHODS[made.recipe.method].output == "per_task"
 
 
 def _anchor(live: LiveSet) -> str | None:

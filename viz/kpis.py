@@ -97,7 +97,7 @@ def _norm(scene: Scene) -> dict[str, Any]:
     if scene.measures is None:
         return tile | {"value": "–", "note": NO_BASE[0]}
     if scene.merged is None or scene.merged.flat is None:
-        return tile | {"value": "–", "note": "Not known from a sample for this method."}
+        return tile | {"value": "–", "note": scene.merged.why if scene.merged else ""}
     share = scene.norms.merged_share
     if not np.isfinite(share):
         return tile | {"value": "–", "note": "The experts equal the base."}

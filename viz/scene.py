@@ -12,7 +12,6 @@ from merger.diagnostics.norms import NormsInfo
 from merger.errors import FeedError, TaskError
 from merger.live import LiveMerge, LiveSet
 from merger.recipe import Depth, Recipe
-from merger.spec import METHODS
 from viz.catalog import Family
 from viz.measures import Measures
 from viz.scores import Scores
@@ -133,11 +132,8 @@ class Scene:
         """How far experts and merged model moved."""
         flat = None if self.merged is None else self.merged.flat
         if flat is None:
-            raise FeedError(
-                f"{METHODS[self.recipe.method].title} works on whole tensors, and models this "
-                "large are previewed from a sample.",
-                "Merge it for real to see what it does.",
-            )
+            why = self.merged.why if self.merged else ""
+            raise FeedError(why, "Merge it for real to see what it does.")
         return self.measured.norms(flat.numpy())
 
     @property

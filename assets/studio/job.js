@@ -14,6 +14,9 @@ export function mountJob(node) {
   startButton = button("Merge for real", begin, { class: "ms-btn ms-btn--primary ms-btn--wide", id: "ms-merge",
     title: "Write the merged model to a folder, in the background" });
   node.replaceChildren(startButton, place);
+  // What is on screen is what is merged: while the draft is broken, the last text is another one.
+  on("error", () => { startButton.disabled = true; });
+  on("answer", () => { startButton.disabled = Boolean(following); });
   on("rebuild", () => { if (!following && stored()) follow(stored()); });
 }
 

@@ -13,6 +13,7 @@ import pytest
 from merger import sampled
 from merger.live import SETS
 from merger.recipe import Recipe
+from merger.spec import METHODS
 from merger.tasks import text
 from tests.builders import build_llama_family, forget_base
 from viz.catalog import Catalog, Family, first_recipe, folder_families, zoo_family
@@ -179,6 +180,25 @@ def test_any_model_can_be_named_as_the_base(baseless: tuple[Family, ...]) -> Non
     catalog = Catalog(baseless)
     assert catalog.family_of(scene.recipe).id == named.id
     assert catalog.family_of(first_recipe(baseless[0])).id == baseless[0].id
+
+
+@pytest.mark.parametrize("method", [m.name for m in METHODS.values() if m.stage == "merge"])
+def test_every_method_has_an_answer_in_the_studio(
+    families: dict[str, Family], method: str
+) -> None:
+    family = families["llama"]
+    scene = _scene_of(family, method)
+    per_task = METHODS[method].output == "per_task"
+    for id, spec in panels().items():
+        part = spec.payload(scene, None, None)
+        assert part is not None
+        if per_task and id in ("tasks", "norms"):
+            assert "one model per expert" in part["error"]["why"]
+        else:
+            assert part["error"] is None, (id, part["error"])
+    tiles = kpis(scene)
+    assert (tiles[0]["value"] == "–") is per_task
+    assert scene.merged is not None and scene.merged.digest
 
 
 def test_screens_are_in_order_and_ids_differ() -> None:
