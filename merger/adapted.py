@@ -42,12 +42,13 @@ class AdaptedCheckpoint:
     Args:
         base: The model that the adapter is put on.
         folder: The adapter's folder.
+        label: How to call it in messages; the folder's name when None.
     """
 
-    def __init__(self, base: Checkpoint, folder: Path) -> None:
+    def __init__(self, base: Checkpoint, folder: Path, label: str | None = None) -> None:
         self.base = base
         self.folder: Path | None = folder
-        self.label = folder.resolve().name
+        self.label = label or folder.resolve().name
         self._adapter = read_adapter(folder)
         self._factors = FileCheckpoint(folder / WEIGHTS, self.label)
         self._products, self._saved = _place(self._adapter, base, self.label)

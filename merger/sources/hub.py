@@ -17,13 +17,19 @@ UNWANTED = ["*/*"]
 def open_here(rest: str, opening: Opening) -> Checkpoint:
     """Open a model of the hub, downloading what is not in the cache yet."""
     opening.refuse_step(f"hub:{rest}")
+    folder, name = fetch(rest)
+    return FileCheckpoint(folder, label=name)
+
+
+def fetch(rest: str) -> tuple[Path, str]:
+    """Return the folder of a repository of the hub, downloaded if need be, and its name."""
     name, _, revision = rest.partition("@")
     if not REPOSITORY.fullmatch(name):
         raise SourceError(
             f"hub:{shown(rest)} must be hub:organisation/name or hub:organisation/name@revision.",
             "Copy the name from the model's page.",
         )
-    return FileCheckpoint(_download(name, revision or None), label=name)
+    return _download(name, revision or None), name
 
 
 def _download(name: str, revision: str | None) -> Path:

@@ -1,4 +1,7 @@
-"""`lora:DIR`: a base with a LoRA adapter of PEFT on it, without a merged copy on disk."""
+"""`lora:DIR`: a base with a LoRA adapter of PEFT on it, without a merged copy on disk.
+
+`lora:hub:org/name[@revision]` takes the adapter from the hub.
+"""
 
 from pathlib import Path
 
@@ -8,19 +11,27 @@ from merger.checkpoint import Checkpoint
 from merger.errors import MergeError, SourceError
 from merger.header import shown
 from merger.sources import Opening, open_source
+from merger.sources.hub import fetch
 
 
 def open_here(rest: str, opening: Opening) -> Checkpoint:
     """Put an adapter on the recipe's base, or else on the one that its config names."""
     opening.refuse_step(f"lora:{rest}")
-    folder = opening.path(rest)
+    folder, label = _find(rest, opening)
     if not folder.is_dir():
         raise SourceError(
             f"{shown(str(folder))} is no folder.",
             "Give the folder of an adapter: adapter_config.json and adapter_model.safetensors.",
         )
     base = opening.base if opening.base is not None else _named_base(folder, opening)
-    return AdaptedCheckpoint(base, folder)
+    return AdaptedCheckpoint(base, folder, label)
+
+
+def _find(rest: str, opening: Opening) -> tuple[Path, str | None]:
+    # A visitor's source never gets here with a second scheme in it.
+    if rest.startswith("hub:"):
+        return fetch(rest.removeprefix("hub:"))
+    return opening.path(rest), None
 
 
 def _named_base(folder: Path, opening: Opening) -> Checkpoint:

@@ -211,6 +211,22 @@ def test_without_a_recipe_s_base_the_adapter_s_own_is_opened_beside_it(tmp_path)
         open_source(f"lora:{save_adapter(tmp_path / 'b', pairs)}")
 
 
+def test_an_adapter_of_the_hub_opens_from_the_cache(tmp_path, base, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "cache" / "models--org--maths"
+    save_adapter(cached / "snapshots" / commit, {Q: factors(1, 6, 4, 2)})
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    model = open_source("lora:hub:org/maths", base=base)
+    assert model.label == "org/maths" and model.tensors[f"{Q}.weight"].dtype == "F32"
+    with pytest.raises(SourceError, match="may open"):
+        open_source("lora:hub:org/maths", base=base, roots=[tmp_path])
+
+
 def test_a_visitor_opens_adapters_of_the_models_folder_only(tmp_path):
     save_base(tmp_path / "models" / "base")
     pairs = {Q: factors(1, 6, 4, 2)}
