@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import torch
+from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 
 from merger import sampled
 from merger.live import SETS
@@ -180,6 +182,34 @@ def test_any_model_can_be_named_as_the_base(baseless: tuple[Family, ...]) -> Non
     catalog = Catalog(baseless)
     assert catalog.family_of(scene.recipe).id == named.id
     assert catalog.family_of(first_recipe(baseless[0])).id == baseless[0].id
+
+
+TINY = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+}  # fmt: skip
+ENCODERS = {
+    "bert": lambda: BertModel(BertConfig(vocab_size=50, max_position_embeddings=16, **TINY)),
+    "vit": lambda: ViTModel(ViTConfig(image_size=8, patch_size=4, **TINY)),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("kind", sorted(ENCODERS))
+def test_encoders_without_a_task_show_their_geometry(
+    tmp_path: Path, kind: str, dtype: torch.dtype
+) -> None:
+    for seed, name in enumerate(("base", "one", "two")):
+        torch.manual_seed(seed)
+        ENCODERS[kind]().to(dtype).save_pretrained(tmp_path / name, max_shard_size="20KB")
+    family = folder_families([tmp_path])[0]
+    made = DESK.merge(first_recipe(family), family)
+    scene = DESK.scene(made, family, DESK.preview(made, None, False), None, {})
+    for id, spec in panels().items():
+        part = spec.payload(scene, None, None)
+        assert part is not None
+        assert (part["error"] is None) is (id != "tasks"), (id, part["error"])
+    assert family.missing and scene.missing
+    assert [tile["value"] == "–" for tile in kpis(scene)] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("method", [m.name for m in METHODS.values() if m.stage == "merge"])
