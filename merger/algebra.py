@@ -196,7 +196,7 @@ def moments(values: Tensor) -> tuple[float, float]:
 
 
 def row_products(left: Tensor, right: Tensor) -> Tensor:
-    """Return the inner product of each pair of rows in float64, (rows,)."""
+    """Return the inner product of each pair of rows in float64, (rows,), in main memory."""
     a, b = left.detach().cpu().numpy(), right.detach().cpu().numpy()
     rows, columns = a.shape
     found = np.zeros(rows)
@@ -207,7 +207,7 @@ def row_products(left: Tensor, right: Tensor) -> Tensor:
             part = slice(start, start + CHUNK)
             products = a[some, part].astype(np.float64) * b[some, part]
             found[some] += np.add.reduce(products, axis=1)
-    return torch.from_numpy(found).to(left.device)
+    return torch.from_numpy(found)
 
 
 def sum_chunks(flat: np.ndarray, measure: Callable[[np.ndarray], float]) -> float:

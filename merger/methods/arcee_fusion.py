@@ -4,36 +4,30 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from merger.algebra import CHUNK, add_update
-from merger.lazy import Tensor, torch
+from merger.lazy import torch
 from merger.spec import Base, Deltas, Knob, Ordered, Weight, Weights, merge_method, of
-
-# Half of what torch adds up on one thread, so that no sum depends on how many there are.
-PIECE = CHUNK // 2
+from merger.threads import one_thread
 
 
 def importance(theta: Weights, base: Base) -> Deltas:
     """Return each change times how much the distribution of its row changed."""
     columns = base.shape[-1] if base.dim() else 1
     found = torch.empty_like(theta)
-    rows = max(1, PIECE // columns)
+    rows = max(1, CHUNK // columns)
     parts = zip(
         theta[0].reshape(-1, columns).split(rows),
         base.reshape(-1, columns).split(rows),
         found[0].reshape(-1, columns).split(rows),
         strict=True,
     )
-    for ours, theirs, out in parts:
-        p, q = (torch.softmax(part.double(), dim=-1) + 1e-8 for part in (ours, theirs))
-        out.copy_((ours - theirs).abs() * _sum_rows(p * (p / q).log()))
+    # Neither sums nor logarithms of long rows are the same on several threads.
+    with one_thread():
+        for *pair, out in parts:
+            # Not every device knows double precision.
+            ours, theirs = (part.cpu() for part in pair)
+            p, q = (torch.softmax(part.double(), dim=-1) + 1e-8 for part in (ours, theirs))
+            out.copy_((ours - theirs).abs() * (p * (p / q).log()).sum(-1, keepdim=True))
     return found
-
-
-def _sum_rows(values: Tensor) -> Tensor:
-    """Return the sum of each row, (rows, 1); long rows piece by piece."""
-    pieces = [part.sum(-1, keepdim=True) for part in values.split(PIECE, dim=-1)]
-    for piece in pieces[1:]:
-        pieces[0] += piece
-    return pieces[0]
 
 
 def quartiles(knobs: Mapping[str, Any], entries: int) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from merger.algebra import add_update, row_products
 from merger.lazy import Tensor, torch
 from merger.spaces import Origin, Space, vectors, walk
 from merger.spec import Coefficients, Weight, WeightGram, Weights, merge_method, of
+from merger.threads import one_thread
 
 # Above this cosine, rounding in single precision may turn an arc into any length.
 PARALLEL = 1.0 - 1e-6
@@ -53,8 +54,12 @@ def nuslerp(
         first, second = _coefficients(gram[:1, 0], gram[1:, 1], gram[:1, 1], t)
         return walk(theta, origin, (float(first), float(second)))
     a, b = (_rows(row if origin is None else row - origin, axis) for row in theta)
-    first, second = _coefficients(row_products(a, a), row_products(b, b), row_products(a, b), t)
-    found = a * first.to(a.dtype).unsqueeze(1) + b * second.to(a.dtype).unsqueeze(1)
+    with one_thread():
+        first, second = _coefficients(
+            row_products(a, a), row_products(b, b), row_products(a, b), t
+        )
+    found = a * first.to(a).unsqueeze(1)
+    found += b * second.to(a).unsqueeze(1)
     if axis == "columns" and theta.dim() > 2:
         found = found.T
     found = found.reshape(theta.shape[1:])

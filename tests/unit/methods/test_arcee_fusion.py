@@ -71,7 +71,7 @@ def test_a_row_of_one_number_has_no_distribution_and_is_the_experts():
     assert fused(torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [1.0]])).tolist() == [[2], [1]]
 
 
-def test_rows_longer_than_a_piece_are_added_up_in_pieces():
+def test_a_vector_is_one_row_however_long():
     generator = torch.Generator().manual_seed(1)
     base = torch.randn(40_000, generator=generator)
     expert = base + 0.1 * torch.randn(40_000, generator=generator)

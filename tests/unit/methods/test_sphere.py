@@ -157,3 +157,16 @@ def test_a_base_of_zeros_makes_both_spaces_one():
         experts = [{"w": torch.tensor(tau)} for tau in TAU[:2]]
         found = merge_tensors(name, experts, ZERO, TASKS)["w"]
         assert torch.equal(found, merge_tensors(name, experts, ZERO)["w"])
+
+
+@pytest.mark.parametrize("axis", ["rows", "columns"])
+def test_many_vectors_give_the_same_bytes_on_any_number_of_threads(axis):
+    generator = torch.Generator().manual_seed(0)
+    shape = (40_001, 3) if axis == "rows" else (3, 40_001)
+    one, two = (torch.randn(shape, generator=generator) for _ in range(2))
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        found.append(merged("nuslerp", [one, two], params={"axis": axis}))
+    torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
