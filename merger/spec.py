@@ -201,8 +201,13 @@ def _check(method: Method) -> None:
 
 def _check_survey(method: Method, use: FeedUse) -> None:
     names = {p.name for p in method.params}
-    if use.feed.name == "costly" and use.of.on is None:
+    if (use.feed.name == "costly" or use.of.nonzero) and use.of.on is None:
         raise TypeError(f"{method.name}: {use.name!r} must be of(on=FUNCTION).")
+    if use.of.nonzero and use.of.on is not None:
+        # Ranks are kept while coefficients move, so nothing ranked may depend on them.
+        fed = {own.feed.name for own in read_signature(use.of.on).feeds}
+        if fed & {"deltas", "coefficients"}:
+            raise TypeError(f"{method.name}: {use.name!r} must rank what is fed RawDeltas.")
     if use.feed.name == "cut" and use.of.knob not in names:
         raise TypeError(f"{method.name}: {use.name!r} must be of('SETTING'), one of its own.")
     if use.feed.name == "ordered" and use.of.places is None:

@@ -131,6 +131,21 @@ def test_a_share_may_count_only_what_is_not_0(monkeypatch, memory):
     assert (whole["a"].tolist(), whole["b"].tolist()) == ([4.0, 2.0], [2.0, 4.0, 0.0])
 
 
+def test_a_share_of_what_is_not_0_cannot_depend_on_coefficients():
+    def weighted(tau: Deltas) -> Deltas:
+        """Return weighted task vectors."""
+        return tau
+
+    with pytest.raises(TypeError, match="must rank what is fed RawDeltas"):
+
+        @merge_method("T", family="test", paper="none")
+        def wrong(
+            cut: Annotated[Cut, of("density", on=weighted, nonzero=True)], *, density: Share = 0.5
+        ) -> Delta:
+            """Be wrong."""
+            return total(cut)
+
+
 def test_a_slow_feed_without_a_function_is_a_mistake():
     with pytest.raises(TypeError, match=r"must be of\(on=FUNCTION\)"):
 
