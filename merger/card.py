@@ -44,6 +44,7 @@ def model_card(
     digest: str,
     *,
     shares: str | None = None,
+    storage: str = "",
     scores: Mapping[str, str] | None = None,
 ) -> str:
     """Return the text of README.md.
@@ -54,11 +55,12 @@ def model_card(
         origins: The base first, then the experts in order.
         digest: The recipe's digest.
         shares: Name of the expert whose model this is, for methods with one model per expert.
+        storage: One sentence on what all of these models take to store.
         scores: Measured scores by task, as text, if there are any.
     """
     method = METHODS[recipe.method]
     experts = [origin for origin in origins if origin.role == "expert"]
-    whose = f" This is the model for {_escaped(shares)}." if shares else ""
+    whose = f" This is the model for {_escaped(shares)}. {storage}".rstrip() if shares else ""
     count = f"{len(experts)} fine-tuned model" + "s" * (len(experts) != 1)
     parts = [
         _front_matter(origins),

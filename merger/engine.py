@@ -20,6 +20,7 @@ from merger.progress import Report
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES, Files, lay_out
 from merger.sources import SourceRules
+from merger.storage import storage_sentence
 from merger.stream import fit_memory, stream, thread_count
 from merger.threads import one_thread
 from merger.workspace import safe_name
@@ -247,7 +248,8 @@ def _finish_folder(folder: Path, title: str, models: Models, expert: str | None)
         origin_of("expert", model.label if named.source.startswith("hub:") else named.name, model)
         for named, model in zip(recipe.experts, models.experts, strict=True)
     ]
-    card = model_card(title, recipe, origins, models.digest, shares=expert)
+    storage = storage_sentence(models.plan) if expert is not None else ""
+    card = model_card(title, recipe, origins, models.digest, shares=expert, storage=storage)
     with output_errors(folder):
         copy_companions(models.reference, models.experts, folder, recipe.out_dtype)
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8", newline="\n")

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
+from merger.plan import Plan
+
 FLOAT = 32
 
 
@@ -65,6 +67,20 @@ def free_bits(shapes: Iterable[Sequence[int]], frozen: int, experts: int, densit
     return FLOAT * (sum(map(prod, shapes)) + frozen + 2 * experts * kept)
 
 
+def rmm_bits(shapes: Iterable[Sequence[int]], frozen: int, experts: int, basis: int) -> int:
+    """Return the bits of RMM: the base, the basis models, and coefficients for each tensor.
+
+    Args:
+        shapes: Shapes of the tensors that training changed.
+        frozen: Number of entries that it did not.
+        experts: Number of experts.
+        basis: How many basis models are kept.
+    """
+    sizes = [prod(shape) for shape in shapes]
+    kept = min(basis, experts)
+    return FLOAT * (sum(sizes) + frozen + kept * (sum(sizes) + experts * len(sizes)))
+
+
 def stored_bits(
     method: str,
     shapes: Iterable[Sequence[int]],
@@ -89,9 +105,35 @@ def stored_bits(
         return emr_bits(trained, frozen, experts)
     if method == "twin_per_task":
         return twin_bits(shapes, frozen, experts, float(params["rank"]))
+    if method == "tsv_c":
+        share = 1.0 / experts if params["density"] is None else float(params["density"])
+        flat = [shape if len(shape) == 2 else (prod(shape),) for shape in shapes]
+        return twin_bits(flat, frozen, experts, share)
+    if method == "rmm":
+        return rmm_bits(shapes, frozen, experts, int(params["basis"]))
     if method == "free_merging":
         return free_bits(shapes, frozen, experts, float(params["density"]))
     return separate_bits(trained, frozen, experts)
+
+
+def storage_sentence(planned: Plan) -> str:
+    """Say what the models of a merge take as the method can store them, and in full."""
+    shapes = [tensor.shape for tensor in planned.merged]
+    frozen = sum(tensor.numel for tensor in planned.tensors if tensor.action != "merge")
+    params = planned.merged[0].params if planned.merged else {}
+    small = stored_bits(planned.method.name, shapes, frozen, planned.n, params)
+    full = separate_bits(sum(map(prod, shapes)), frozen, planned.n)
+    if small >= full:
+        return ""
+    return (
+        f"Stored as {planned.method.title} can, all {planned.n} models take "
+        f"{_gigabytes(small)} instead of {_gigabytes(full)}."
+    )
+
+
+def _gigabytes(bits: int) -> str:
+    size = bits / 8e9
+    return f"{size:.3g} GB" if size >= 0.1 else f"{size * 1e3:.3g} MB"
 
 
 def _direction_entries(shape: tuple[int, ...], rank: float) -> int:

@@ -31,6 +31,8 @@ def test_every_expert_gets_a_folder_that_loads_and_says_whose_it_is(run, recipe,
         card = (out / name / "README.md").read_text("utf-8")
         assert f"This is the model for {name}." in card
         assert METHODS[method].title in card
+        if method != "rmm":
+            assert f"Stored as {METHODS[method].title} can, all 3 models take 0.0" in card
         model, told = AutoModelForCausalLM.from_pretrained(out / name, output_loading_info=True)
         assert not any(told.values())
         assert all(torch.isfinite(p).all() for p in model.parameters())

@@ -44,9 +44,11 @@ def test_free_stores_values_and_places_of_matrices_only():
         ("emr", 66 * 165 + 64),
         ("twin_per_task", 32 * (165 + 2 * (28 * 2 + 5))),
         ("free_merging", 32 * (165 + 2 * 2 * 8 * 2)),
+        ("tsv_c", 32 * (165 + 2 * (28 * 4 + 5))),
+        ("rmm", 32 * (165 + 2 * (165 + 2 * 2))),
         ("mine", 32 * 330),
     ],
 )
 def test_a_method_is_known_by_its_id(method, expected):
-    params = {"rank": 0.3, "density": 0.1}
+    params = {"rank": 0.3, "density": None if method == "tsv_c" else 0.1, "basis": 8}
     assert stored_bits(method, [(8, 20), (5,)], 0, 2, params) == expected
