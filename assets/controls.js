@@ -66,7 +66,7 @@ function buildSidebar(root) {
 
 /** The share slider above the overlap matrix: a view, not a part of the recipe. */
 function buildTopk(root) {
-  root.replaceChildren(sliderRow({ id: "ms-topk", label: "largest share k", low: 0.01, high: 1, step: 0.01,
+  root.replaceChildren(sliderRow({ id: "ms-topk", label: "largest share of each expert's changes", symbol: "k", low: 0.01, high: 1, step: 0.01,
     help: "Compare each expert's largest k of its changes.", get: () => state.view.topk,
     set: (value) => { if (value > 0 && value <= 1) look((view) => { view.topk = value; }); } }));
   on("view", () => root.firstChild.show());

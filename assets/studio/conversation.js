@@ -196,7 +196,9 @@ export function togglePin() {
 }
 
 export function permalink() {
-  const page = state.config.page_url || location.origin + location.pathname + location.search;
+  const query = new URLSearchParams(location.search);
+  query.delete("__theme"); // light or dark is for whoever opens the link to choose
+  const page = state.config.page_url || `${location.origin}${location.pathname}${query.size ? `?${query}` : ""}`;
   return `${page}#r=${encode(state.text)}`;
 }
 

@@ -53,9 +53,11 @@ export function decodeHash(hash) {
   }
 }
 
-/** A number as people write it: no trailing zeros, no binary dust. */
+/** A number as people write it: no trailing zeros, no binary dust, short enough for its field. */
 export function short(value) {
-  return typeof value === "number" ? String(Number(value.toPrecision(6))) : String(value);
+  if (typeof value !== "number") return String(value);
+  const text = String(Number(value.toPrecision(6)));
+  return text.length > 8 ? value.toExponential(2).replace(/\.?0+e\+?/, "e") : text;
 }
 
 export function percent(value) {

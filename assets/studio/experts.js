@@ -12,9 +12,11 @@ export function mountExperts(node) {
   on("rebuild", build);
   on("draft", show);
   on("answer", show);
-  for (const [event, names] of [["mouseover", nameAt], ["mouseleave", () => []], ["focusin", nameAt], ["focusout", () => []]]) {
-    node.addEventListener(event, (e) => point(names(e.target)));
+  for (const event of ["pointerover", "focusin"]) {
+    // A finger that has left the screen points at nothing.
+    node.addEventListener(event, (e) => { if (e.pointerType !== "touch") point(nameAt(e.target)); });
   }
+  for (const event of ["pointerleave", "focusout"]) node.addEventListener(event, () => point([]));
   document.addEventListener("ms:shine", ({ detail }) => {
     for (const card of place.querySelectorAll(".ms-chip")) {
       card.classList.toggle("ms-chip--lit", detail.experts.includes(card.dataset.as));

@@ -6,8 +6,9 @@ import { solo } from "./experts.js";
 
 const HELP = [
   ["1 – 8", "show one expert alone; again: all of them"],
-  ["p", "pin this merge and compare everything with it; again: let go"],
-  ["z", "undo"], ["Shift + z", "redo"], ["← →", "move the slider that has the focus"], ["?", "this help"],
+  ["p", "pin this merge to compare with it; again: let it go"],
+  ["z", "undo"], ["Shift + z", "redo"], ["← →", "move the slider that has the focus"],
+  ["← ↑ → ↓", "walk over the cells of a map that has the focus; Enter opens one"], ["?", "this help"],
 ];
 let dialog = null;
 

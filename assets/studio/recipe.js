@@ -4,6 +4,9 @@ import { ask, load, on, permalink, state } from "./conversation.js";
 import { button, h } from "./dom.js";
 
 const TYPING_MS = 250;
+const COMMANDS = `python -m merger doctor recipe.yaml
+python -m merger merge recipe.yaml --out merged
+python -m merger score recipe.yaml --split test`;
 let area = null;
 let verdict = null;
 let link = null;
@@ -16,15 +19,23 @@ export function mountRecipe(node) {
   verdict = h("p", { class: "ms-yaml__verdict", id: "ms-yaml-verdict", role: "status" });
   link = h("input", { class: "ms-yaml__link", id: "ms-link", readonly: true, "aria-label": "Link to this recipe",
     onfocus: (e) => e.target.select() });
-  node.replaceChildren(h("div", { class: "ms-yaml__editor" }, area, verdict),
-    h("div", { class: "ms-buttons" },
-      button("Copy YAML", (e) => copy(area.value, e.target), { id: "ms-copy-yaml" }),
-      button("Download recipe.yaml", download, { id: "ms-download-yaml" }),
-      button("Copy link", (e) => copy(permalink(), e.target), { id: "ms-copy-link" })),
-    h("label", { class: "ms-help", for: "ms-link" }, "The link holds the whole recipe; opening it needs nothing else."), link,
-    h("p", { class: "ms-help" }, "On the command line: ", h("code", {}, "python -m merger merge recipe.yaml --out merged")));
+  node.replaceChildren(
+    card("Recipe as YAML", "The merge on this page. Edit it here: it is checked as you type, and the page follows.",
+      h("div", { class: "ms-yaml__editor" }, area, verdict),
+      h("div", { class: "ms-buttons" },
+        button("Copy YAML", (e) => copy(area.value, e.target), { id: "ms-copy-yaml" }),
+        button("Download recipe.yaml", download, { id: "ms-download-yaml" }))),
+    card("Share and run", "The link holds the whole recipe; opening it needs nothing else.",
+      link, h("div", { class: "ms-buttons" }, button("Copy link", (e) => copy(permalink(), e.target), { id: "ms-copy-link" })),
+      h("p", { class: "ms-panel__caption" }, "On the command line, with the recipe you downloaded:"),
+      h("pre", { class: "ms-command", tabindex: "0", "aria-label": "Commands" }, COMMANDS)));
   on("answer", show);
   if (state.text) show();
+}
+
+function card(title, caption, ...inside) {
+  return h("section", { class: "ms-panel", "aria-label": title }, h("h3", { class: "ms-panel__title" }, title),
+    h("p", { class: "ms-panel__caption" }, caption), ...inside);
 }
 
 function show() {

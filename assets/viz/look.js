@@ -81,7 +81,7 @@ export function dressLayout(layout, height) {
     ...given,
     margin: { l: 8, r: 12, t: 8, b: 8, pad: 4, ...given.margin },
     legend: {
-      orientation: "h", xref: "container", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom",
+      orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom",
       bgcolor: "rgba(0,0,0,0)", itemclick: false, itemdoubleclick: false, ...given.legend,
       font: { size: 12, color: variable("muted"), ...given.legend?.font },
     },

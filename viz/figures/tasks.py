@@ -51,6 +51,10 @@ def _is_share(info: TaskBars) -> bool:
     return info.metric != "bits_per_byte"
 
 
+def _has_experts(info: TaskBars) -> bool:
+    return bool(np.isfinite(info.expert).any())
+
+
 def _is_pinned(info: TaskBars) -> bool:
     return bool(np.isfinite(info.pinned).any())
 
@@ -92,7 +96,8 @@ def _styles(info: TaskBars, colours: Mapping[str, str] | None) -> list[dict[str,
                     "pattern": {"shape": "/", "fillmode": "replace", "solidity": 0.4, "size": 6}}},
         {**mark, "name": "base", "hovertemplate": f"base %{{text}}{EXTRA}",
          "marker": {"symbol": "line-ns", "size": 22, "line": {"color": "@muted", "width": 3}}},
-        {**mark, "name": "own expert", "hovertemplate": f"own expert %{{text}}{EXTRA}",
+        {**mark, "name": "own expert", "showlegend": _has_experts(info),
+         "hovertemplate": f"own expert %{{text}}{EXTRA}",
          "marker": {"symbol": "diamond", "size": 11, "color": "@card",
                     "line": {"color": "@text", "width": 2}}},
         {**mark, "mode": "markers+text", "name": "value", "hoverinfo": "skip", "showlegend": False,
@@ -149,7 +154,8 @@ def _meta(info: TaskBars) -> dict[str, Any]:
     sure = (
         "with its 95% interval" if info.measured else "estimated (hatched), with its 95% interval"
     )
-    drawn = f"Bar: the merged model, {sure}. Line: the base. Diamond: the task's own expert."
+    diamond = " Diamond: the task's own expert." if _has_experts(info) else ""
+    drawn = f"Bar: the merged model, {sure}. Line: the base.{diamond}"
     pin = " Beside the number: the change against the pin." if _is_pinned(info) else ""
     meta = {
         "title": "What does each task gain and lose?",
@@ -173,9 +179,22 @@ def _look(info: TaskBars) -> str:
             )
         else:
             parts.append("No task loses against its expert.")
+    elif np.isfinite(info.merged - info.base).any():
+        parts.append(_against_base(info))
     if _is_pinned(info):
         parts.append(_against_pin(info))
-    return " ".join(parts) or "Look for bars that reach their diamond."
+    return " ".join(parts) or "Nothing is known yet of these tasks."
+
+
+def _against_base(info: TaskBars) -> str:
+    gain = info.merged - info.base
+    most = int(np.nanargmax(gain if info.higher_is_better else -gain))
+    step = float(gain[most])
+    better = step > 0 if info.higher_is_better else step < 0
+    words = points(step) if _is_share(info) else f"{signed(step, 3)} bits per byte"
+    if better:
+        return f"{info.tasks[most]} gains most over the base ({words})."
+    return f"No task gains over the base; {info.tasks[most]} comes closest ({words})."
 
 
 def _loss(info: TaskBars, i: int) -> str:

@@ -123,7 +123,18 @@ def test_a_task_without_an_expert_or_a_score_still_draws():
     shape = check(draw_tasks(replace(BARS, expert=NONE, merged=NONE, low=NONE, high=NONE)))
     assert traces(shape)["own expert"]["x"] == [None, None]
     assert traces(shape)["value"]["text"] == ["–", "–"]
-    assert "Look for bars that reach their diamond." in shape["meta"]["look"]
+    assert "Nothing is known yet" in shape["meta"]["look"]
+
+
+def test_without_own_experts_tasks_are_compared_with_the_base():
+    shape = check(draw_tasks(replace(BARS, expert=NONE)))
+    assert shape["meta"]["look"] == "latin gains most over the base (+35.0 points)."
+    assert "Diamond" not in shape["meta"]["caption"]
+    assert not traces(shape)["own expert"]["showlegend"]
+    shape = check(draw_tasks(replace(BITS, expert=NONE)))
+    assert shape["meta"]["look"] == "mnist gains most over the base (−1.000 bits per byte)."
+    worse = draw_tasks(replace(BITS, expert=NONE, merged=np.array([3.5, 2.1]))).meta["look"]
+    assert worse == "No task gains over the base; latin comes closest (+0.100 bits per byte)."
 
 
 def test_the_words_for_the_blind_hold_the_live_numbers():
