@@ -15,6 +15,7 @@ from merger.header import BITS, TensorInfo
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
 from merger.models import Models, open_models
+from merger.parts import Parts
 from merger.plan import Plan
 from merger.progress import Report
 from merger.recipe import Recipe
@@ -120,18 +121,48 @@ def merge_in_memory(
             f"{models.plan.method.title} gives one model per expert, and one is needed here.",
             "Merge it into a folder, and use one of the models there.",
         )
+    flat = _flat_tensors(models, device, cancel)
+    return Merged(_shaped(models, flat), models.digest, _home(models))
+
+
+def merge_parts(
+    recipe: Recipe,
+    *,
+    device: str = "cpu",
+    cancel: Event | None = None,
+    base_dir: Path | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
+) -> Parts:
+    """Merge with a method that gives one model per expert, and keep the results in memory."""
+    models = open_models(recipe, base_dir=base_dir, roots=roots)
+    flat = _flat_tensors(models, device, cancel)
+    return Parts(
+        {
+            name: _shaped(models, {key: rows[i] for key, rows in flat.items()})
+            for i, name in enumerate(models.plan.names)
+        }
+    )
+
+
+def _flat_tensors(models: Models, device: str, cancel: Event | None) -> dict[str, Tensor]:
+    """Return all merged tensors, flat, with one row per expert where each gets a model."""
     prepared = prepare(models.plan, models.base, models.experts, cancel=cancel, device=device)
     tensors: dict[str, Tensor] = {}
     for block in prepared.blocks():
         values = prepared.merge_block(block)
-        tensor = models.plan.by_key[block.key]
         if block.key not in tensors:
-            tensors[block.key] = torch.empty(tensor.numel, dtype=values.dtype)
-        tensors[block.key][block.start : block.stop] = values
-    whole = {key: flat.reshape(models.plan.by_key[key].shape) for key, flat in tensors.items()}
-    whole |= {alias: whole[origin] for alias, origin in models.report.tied.items()}
+            shape = (*values.shape[:-1], models.plan.by_key[block.key].numel)
+            tensors[block.key] = torch.empty(shape, dtype=values.dtype)
+        tensors[block.key][..., block.start : block.stop] = values
     models.check_unchanged()
-    return Merged({key: whole[key] for key in sorted(whole)}, models.digest, _home(models))
+    return tensors
+
+
+def _shaped(models: Models, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return flat tensors in their shapes, tied ones under all their names, sorted."""
+    whole = {key: values.reshape(models.plan.by_key[key].shape) for key, values in flat.items()}
+    whole |= {alias: whole[origin] for alias, origin in models.report.tied.items()}
+    return {key: whole[key] for key in sorted(whole)}
 
 
 def pick_device(device: str) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from merger.checkpoint import Checkpoint
-from merger.engine import merge_in_memory
+from merger.engine import merge_in_memory, merge_parts
 from merger.errors import MergeError, TaskError
 from merger.flat import FlatInputs, merge_flat
 from merger.live_merge import LiveMerge, Place
@@ -19,6 +19,7 @@ from merger.live_models import LiveModels
 from merger.live_scores import LiveScores, scores_for
 from merger.lru import Lru
 from merger.model_thread import MODELS
+from merger.parts import Parts, Tensors, owner_of
 from merger.plan import Plan
 from merger.preview import SPLIT, LiveScore
 from merger.progress import Report
@@ -27,6 +28,7 @@ from merger.sampled import live_share, on_sample, works_on_sample
 from merger.scorer import FullScore, Scorer, read_tensors
 from merger.scoring import ScoreReport, known_best, summarise
 from merger.stack import Stack, stack_experts
+from merger.storage import storage_sentence
 from merger.stream import total_memory
 from merger.survey import SurveyCache
 from merger.tasks import Task
@@ -153,23 +155,36 @@ class LiveSet:
         """
         planned, digest = self.models.plan(recipe), self.digest(recipe)
         why = _why_no_preview(planned, self.sample is not None)
-        if why:
-            return LiveMerge(digest, None, MappingProxyType({}), MappingProxyType({}), why)
+        nothing = MappingProxyType({})
+        per_task = planned.method.output == "per_task"
         if self.sample is not None:
+            if why:
+                return LiveMerge(digest, None, nothing, nothing, why)
             planned = on_sample(planned, self.stack)
         flat = MODELS.run(lambda: self._merge_flat(planned), urgent=True)
         if self.sample is not None:
-            return LiveMerge(digest, flat, MappingProxyType({}), MappingProxyType({}))
-        return self._together(digest, flat, planned)
+            return LiveMerge(digest, flat, nothing, nothing)
+        if per_task:
+            names = zip(planned.names, flat, strict=True)
+            parts = Parts({name: self._shaped(row, planned) for name, row in names})
+            return LiveMerge(digest, None, nothing, nothing, why, parts)
+        tensors = self._shaped(flat, planned)
+        return LiveMerge(digest, flat, tensors, self._dtypes(tensors, planned))
 
-    def _together(self, digest: str, flat: Tensor, planned: Plan) -> LiveMerge:
+    def _shaped(self, flat: Tensor, planned: Plan) -> Mapping[str, Tensor]:
+        """Return a model's tensors by name on disk, tied ones under all their names."""
         tensors = dict(self._rest)
         for slot in self.stack.slots:
             tensors[slot.key] = flat[slot.start : slot.stop].view(slot.shape)
-        dtypes = {key: planned.by_key[key].out_dtype for key in tensors}
         for alias, origin in self.models.fit_of(planned.names).tied.items():
-            tensors[alias], dtypes[alias] = tensors[origin], dtypes[origin]
-        return LiveMerge(digest, flat, MappingProxyType(tensors), MappingProxyType(dtypes))
+            tensors[alias] = tensors[origin]
+        return MappingProxyType(tensors)
+
+    def _dtypes(self, tensors: Mapping[str, Tensor], planned: Plan) -> Mapping[str, str]:
+        tied = self.models.fit_of(planned.names).tied
+        return MappingProxyType(
+            {key: planned.by_key[tied.get(key, key)].out_dtype for key in tensors}
+        )
 
     def _merge_flat(self, planned: Plan) -> Tensor:
         # Blocks that fit the cache of one core gain nothing from a second, and wait for it.
@@ -190,6 +205,16 @@ class LiveSet:
         """The tasks that these models are scored on."""
         return self.scores().tasks
 
+    def tasks_of(self, recipe: Recipe) -> tuple[Task, ...]:
+        """Return the tasks that a merge can be scored on.
+
+        Where the method gives one model per expert, these are the tasks that an expert owns.
+        """
+        if not recipe.has_parts:
+            return self.tasks
+        names = [expert.name for expert in recipe.experts]
+        return tuple(task for task in self.tasks if owner_of(task, names) is not None)
+
     def why_no_scores(self) -> str:
         """Say what is missing before these models, or some task, can be scored."""
         return self.scores().missing
@@ -204,24 +229,32 @@ class LiveSet:
     ) -> FullScore:
         """Answer every example of a split; previews of others come in between."""
 
-        def tensors() -> Mapping[str, Tensor]:
+        def tensors() -> Tensors | Parts:
             if self.sample is None:
-                merged = self.merge(recipe)
-                if merged.why:
-                    raise TaskError(merged.why, "Merge it for real, and score one of the models.")
-                return merged.tensors
+                return self.merge(recipe).numbers
             place = self.models.place
-            return merge_in_memory(
-                recipe, cancel=cancel, base_dir=place.base_dir, roots=place.roots
-            ).tensors
+            at = {"cancel": cancel, "base_dir": place.base_dir, "roots": place.roots}
+            return (
+                merge_parts(recipe, **at)
+                if recipe.has_parts
+                else merge_in_memory(recipe, **at).tensors
+            )
 
-        scorer = self._needed()
-        return scorer.full(self.digest(recipe), tensors, split, report=report, cancel=cancel)
+        return self._needed().full(
+            self.digest(recipe),
+            tensors,
+            split,
+            tasks=self.tasks_of(recipe),
+            report=report,
+            cancel=cancel,
+        )
 
-    def known(self, digest: str, split: str = SPLIT) -> FullScore | None:
+    def known(
+        self, digest: str, split: str = SPLIT, tasks: Sequence[Task] | None = None
+    ) -> FullScore | None:
         """Return the answers of a merge that was scored before, without a pass."""
         scorer = self.scores().scorer
-        return None if scorer is None else scorer.known(digest, split)
+        return None if scorer is None else scorer.known(digest, split, tasks)
 
     def known_of(self, name: str | None, split: str = SPLIT) -> FullScore | None:
         """Return what is remembered of an expert, or of the base where name is None."""
@@ -267,7 +300,8 @@ class LiveSet:
 
         def job() -> LiveScore:
             found = merged or self.merge(recipe)
-            return preview.compare(found.digest, found.tensors, reference, best, cancel)
+            tasks = self.tasks_of(recipe)
+            return preview.compare(found.digest, found.numbers, reference, best, cancel, tasks)
 
         # One job, so that no chunk of a long pass comes between merging and scoring.
         return MODELS.run(job, urgent=True)
@@ -275,7 +309,7 @@ class LiveSet:
     def report(self, full: FullScore) -> ScoreReport:
         """Turn answers into scores; normalised as far as the experts have been scored."""
         best = known_best(self._needed(), tuple(self.models.ids.values()))
-        return summarise(full, self.tasks, best)
+        return summarise(full, [t for t in self.tasks if t.name in full.outcomes], best)
 
     def _needed(self) -> Scorer:
         scores = self.scores()
@@ -288,7 +322,8 @@ class LiveSet:
 def _why_no_preview(planned: Plan, sampled: bool) -> str:
     title = planned.method.title
     if planned.method.output == "per_task":
-        return f"{title} gives one model per expert, and the preview shows one model."
+        stored = storage_sentence(planned)
+        return f"{title} gives one model per expert; each task is its expert's. {stored}".strip()
     if sampled and not works_on_sample(planned):
         return f"{title} works on whole tensors, and models this large are previewed in part."
     return ""

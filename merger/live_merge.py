@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from merger.checkpoint import TORCH_NAMES, Checkpoint
+from merger.parts import Parts, Tensors
 from merger.sources import SourceRules, open_source
 
 
@@ -23,7 +24,8 @@ class LiveMerge:
             where there is no preview.
         tensors: Every floating-point tensor by its name on disk; empty for a sample.
         dtypes: What each is saved as, in safetensors' words.
-        why: Why there is no preview; empty when there is one.
+        why: Why there is no single model to preview; empty when there is one.
+        parts: One model per expert, where the method gives that.
     """
 
     digest: str
@@ -31,6 +33,12 @@ class LiveMerge:
     tensors: Mapping[str, Tensor]
     dtypes: Mapping[str, str]
     why: str = ""
+    parts: Parts | None = None
+
+    @property
+    def numbers(self) -> Tensors | Parts:
+        """What answers tasks: one model, or one per expert."""
+        return self.tensors if self.parts is None else self.parts
 
     def stored(self, key: str) -> Tensor:
         """Return a tensor in the dtype it is saved as."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from threading import Event
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from merger.intervals import Interval, mean_interval, paired_difference
 from merger.model_thread import MODELS
+from merger.parts import Parts, Tensors
 from merger.progress import check_cancel
 from merger.scorer import FullScore, Scorer
 from merger.scoring import Best, normalise
@@ -112,16 +113,33 @@ class Preview:
         return {name: len(index) for name, index in self._index.items()}
 
     def answer(
-        self, tensors: Mapping[str, Tensor], cancel: Event | None = None
+        self,
+        tensors: Tensors | Parts,
+        cancel: Event | None = None,
+        tasks: Sequence[Task] | None = None,
     ) -> dict[str, Outcomes]:
-        """Answer the subset with these numbers, before any long pass goes on."""
+        """Answer the subset with these numbers, before any long pass goes on.
+
+        Args:
+            tensors: One model for all tasks, or one per expert.
+            cancel: Heard before each chunk.
+            tasks: With one model per expert: the tasks that have an owner.
+        """
 
         def job() -> dict[str, Outcomes]:
             check_cancel(cancel)
+            if isinstance(tensors, Parts):
+                chosen = self._scorer.tasks if tasks is None else tasks
+                return {t.name: self._answer_one(t, tensors.of(t), cancel) for t in chosen}
             self._scorer.load(tensors, object())
             return self._pass(cancel)
 
         return MODELS.run(job, urgent=True)
+
+    def _answer_one(self, task: Task, tensors: Tensors, cancel: Event | None) -> Outcomes:
+        self._scorer.load(tensors, object())
+        pause = partial(_hear, cancel)
+        return task.predict(self._scorer.runner, SPLIT, index=self._index[task.name], pause=pause)
 
     def bare_pass(self) -> None:
         """Answer the subset with the numbers that are loaded, to see what a pass costs."""
@@ -130,24 +148,26 @@ class Preview:
     def compare(
         self,
         digest: str,
-        tensors: Mapping[str, Tensor],
+        tensors: Tensors | Parts,
         reference: FullScore,
         best: Best,
         cancel: Event | None = None,
+        tasks: Sequence[Task] | None = None,
     ) -> LiveScore:
         """Estimate the scores of a model from those of a fully scored one.
 
         Args:
             digest: The recipe's digest.
-            tensors: The merged numbers by name on disk.
+            tensors: The merged numbers by name on disk, or one model per expert.
             reference: Full validation answers of another model.
             best: Returns the expert's best score on a task and split, or None.
             cancel: Heard before each chunk.
+            tasks: Which tasks; None means all.
         """
         start = perf_counter()
-        answers = self.answer(tensors, cancel)
+        answers = self.answer(tensors, cancel, tasks)
         rows, changes = [], []
-        for task in self._scorer.tasks:
+        for task in self._scorer.tasks if tasks is None else tasks:
             whole = reference.outcomes[task.name]
             change = paired_change(answers[task.name], whole.take(self._index[task.name]))
             changes.append(change)
@@ -162,9 +182,7 @@ class Preview:
         self._pictured = [task.name for task, _, _ in parts]
 
     def _pass(self, cancel: Event | None = None) -> dict[str, Outcomes]:
-        def pause(_: int) -> None:
-            check_cancel(cancel)
-
+        pause = partial(_hear, cancel)
         answers: dict[str, Outcomes] = {}
         if self._images is not None:
             found = self._images.predict(self._scorer.runner, pause)
@@ -191,6 +209,10 @@ class Preview:
             return min(times)
 
         return MODELS.run(job)
+
+
+def _hear(cancel: Event | None, _: int) -> None:
+    check_cancel(cancel)
 
 
 def paired_change(now: Outcomes, before: Outcomes) -> Interval:

@@ -183,6 +183,11 @@ class Recipe:
         method.resolve({**self.params, **rule.params}, n)
         return replace(rule, weights=None if rule.weights is None else _weights(rule.weights, n))
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether the method gives one model per expert instead of one for all."""
+        return _methods().find(self.method).output == "per_task"
+
     def digest(self, content_ids: Mapping[str, str] | None = None) -> str:
         """Return the sha256 that names this merge.
 

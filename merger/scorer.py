@@ -14,6 +14,7 @@ from merger.checkpoint import Checkpoint
 from merger.errors import TaskError
 from merger.lru import Lru
 from merger.model_thread import MODELS
+from merger.parts import Parts, Tensors, tensors_for
 from merger.progress import Progress, Report, check_cancel
 from merger.runner import Runner
 from merger.tasks.base import Outcomes, Task, check_split
@@ -95,7 +96,7 @@ class Scorer:
     def full(
         self,
         digest: str,
-        tensors: Callable[[], Mapping[str, Tensor]],
+        tensors: Callable[[], Tensors | Parts],
         split: str = "validation",
         *,
         tasks: Sequence[Task] | None = None,
@@ -106,7 +107,8 @@ class Scorer:
 
         Args:
             digest: Names these numbers; answers are remembered under it.
-            tensors: Returns the numbers by name on disk; called only where something is to run.
+            tensors: Returns the numbers by name on disk, or one model per expert; called only
+                where something is to run.
             split: "validation" or "test".
             tasks: Which tasks; None means all.
             report: Told the number of examples done.
@@ -120,7 +122,7 @@ class Scorer:
             numbers = tensors()
             follow = _Follower(sum(task.splits[split] for task in missing), report, cancel)
             for task in missing:
-                answered = self._answer(task, numbers, split, follow)
+                answered = self._answer(task, tensors_for(numbers, task), split, follow)
                 self._kept.put(_key(digest, task, split), answered)
                 kept[task.name] = answered
         return FullScore(

@@ -13,6 +13,7 @@ import numpy as np
 from merger.checkpoint import Checkpoint
 from merger.errors import TaskError
 from merger.intervals import Interval, paired_difference, wilson
+from merger.parts import owner_of
 from merger.progress import Report
 from merger.recipe import Recipe
 from merger.scorer import FullScore, Scorer, read_tensors
@@ -106,10 +107,27 @@ def score(
         )
     subject = open_subject(target, base_dir)
     chosen = choose_tasks(tasks, subject.reference, base_dir=base_dir)
+    if subject.parts and tasks is None:
+        chosen = owned_tasks(chosen, subject.parts)
     scorer = Scorer(subject.reference, chosen)
     full = scorer.full(subject.digest, subject.tensors, split, report=report, cancel=cancel)
     best = best_of(scorer, subject.experts, report=report, cancel=cancel)
     return summarise(full, chosen, best)
+
+
+def owned_tasks(tasks: Sequence[Task], names: Sequence[str]) -> tuple[Task, ...]:
+    """Return the tasks that one of these experts owns, where each has a model of its own.
+
+    Raises:
+        TaskError: no task belongs to any of them.
+    """
+    owned = tuple(task for task in tasks if owner_of(task, names) is not None)
+    if tasks and not owned:
+        raise TaskError(
+            f"This merge gives one model per expert, and no task belongs to {', '.join(names)}.",
+            "Merge it for real, and score one of the models.",
+        )
+    return owned
 
 
 def summarise(full: FullScore, tasks: Sequence[Task], best: Best | None = None) -> ScoreReport:

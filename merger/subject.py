@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from torch import Tensor
 
 from merger.checkpoint import Checkpoint, FileCheckpoint
 from merger.errors import MergeError, SourceError
 from merger.models import open_models
+from merger.parts import Parts, Tensors
 from merger.recipe import Recipe
 from merger.scorer import read_tensors
 from merger.sources import open_source, split_source
@@ -23,14 +22,16 @@ class Subject:
     Args:
         reference: Its headers, config and tokenizer.
         digest: The recipe's digest, or the content id of a saved model.
-        tensors: Returns its numbers by name on disk.
+        tensors: Returns its numbers by name on disk, or one model per expert.
         experts: What it was merged from, as far as known.
+        parts: Names of the experts where each has a model of its own.
     """
 
     reference: Checkpoint
     digest: str
-    tensors: Callable[[], Mapping[str, Tensor]]
+    tensors: Callable[[], Tensors | Parts]
     experts: tuple[Checkpoint, ...]
+    parts: tuple[str, ...] = ()
 
 
 def open_subject(target: Recipe | str | Path, base_dir: Path | None) -> Subject:
@@ -71,9 +72,17 @@ def _lineage(folder: Path) -> tuple[Checkpoint, ...]:
 
 
 def _open_recipe(recipe: Recipe, base_dir: Path | None) -> Subject:
-    from merger.engine import merge_in_memory  # noqa: PLC0415  (the engine is big)
+    from merger.engine import merge_in_memory, merge_parts  # noqa: PLC0415  (the engine is big)
 
     models = open_models(recipe, base_dir=base_dir)
+    if models.plan.method.output == "per_task":
+        return Subject(
+            models.reference,
+            models.digest,
+            lambda: merge_parts(recipe, base_dir=base_dir),
+            models.experts,
+            models.plan.names,
+        )
     return Subject(
         models.reference,
         models.digest,

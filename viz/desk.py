@@ -1,7 +1,7 @@
 """Turns a checked recipe into a scene: opens models once, scores, measures, compares."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from threading import Event, Lock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,8 +15,8 @@ from merger.progress import Report
 from merger.recipe import Expert, Recipe
 from merger.scorer import FullScore
 from merger.sources import SourceRules
-from merger.spec import METHODS
 from merger.stack import Stack
+from merger.tasks import Task
 from viz.catalog import Family
 from viz.measures import Measures
 from viz.patience import Patience, TooSlow
@@ -70,7 +70,7 @@ class Desk:
             merged=made.merged,
             measures=self.measures(made),
             scores=scores,
-            pin=pin,
+            pin=_comparable(pin, scores),
             view=view,
             missing="" if scores is not None else self._why_no_scores(made),
             base_scores=self._base_scores(made.live),
@@ -84,8 +84,8 @@ class Desk:
 
     def _why_no_scores(self, made: Merge) -> str:
         live = made.live
-        if live.tasks and _has_parts(made):
-            return made.merged.why
+        if live.tasks and not live.tasks_of(made.recipe):
+            return f"{made.merged.why} No task belongs to one of these experts."
         if live.sample is None or not live.tasks:
             return live.why_no_scores()
         return self._patience.get(live) or AT_REST
@@ -108,21 +108,23 @@ class Desk:
             is_pin: Whether that is the pinned one.
         """
         live = made.live
-        if not live.tasks or _has_parts(made):
+        tasks = live.tasks_of(made.recipe)
+        if not tasks:
             return None
         if live.sample is not None:
             there = self.known(made)
             return None if there is None else self._measured(live, there, full if is_pin else None)
-        known = full or live.full_of(_anchor(live))
-        estimate = live.preview(made.recipe, known, merged=made.merged)
-        return from_preview(estimate, live.tasks, known, is_pin and full is not None)
+        known = full if _answers(full, tasks) else None
+        anchor = known or live.full_of(_anchor(live))
+        estimate = live.preview(made.recipe, anchor, merged=made.merged)
+        return from_preview(estimate, tasks, anchor, is_pin and known is not None)
 
     def full(
         self, made: Merge, pin: FullScore | None, cancel: Event | None = None
     ) -> Scores | None:
         """Score a merge on full validation; None without a task, or where it takes too long."""
         live = made.live
-        if not live.tasks or _has_parts(made):
+        if not live.tasks_of(made.recipe):
             return None
         try:
             full = live.full(made.recipe, report=self._watch(live), cancel=cancel)
@@ -132,7 +134,8 @@ class Desk:
 
     @staticmethod
     def _measured(live: LiveSet, full: FullScore, pin: FullScore | None) -> Scores:
-        return from_report(live.report(full), live.tasks, full, pin)
+        tasks = [task for task in live.tasks if task.name in full.outcomes]
+        return from_report(live.report(full), tasks, full, pin if _answers(pin, tasks) else None)
 
     def rest(
         self, made: Merge, pin: FullScore | None, cancel: Event | None = None
@@ -143,7 +146,7 @@ class Desk:
         soon as it is there.
         """
         live = made.live
-        if live.sample is None or _has_parts(made):
+        if live.sample is None:
             self.score_experts(made, cancel)
             return self.full(made, pin, cancel), False
         if self.known(made) is not None:
@@ -174,7 +177,8 @@ class Desk:
 
     def known(self, made: Merge) -> FullScore | None:
         """Return full answers that are remembered, without a pass."""
-        return made.live.known(made.merged.digest)
+        live = made.live
+        return live.known(made.merged.digest, tasks=live.tasks_of(made.recipe))
 
     def pin(self, made: Merge, *, score: bool, cancel: Event | None = None) -> Pin:
         """Return what is shown of a pinned merge.
@@ -221,9 +225,17 @@ def _with_base(recipe: Recipe, base: str) -> Recipe:
     return Recipe.from_json(recipe.to_json() | {"base": base})
 
 
-def _has_parts(made: Merge) -> bool:
-    """Say whether the method gives one model per expert, which no single score describes."""
-    return METHODS[made.recipe.method].output == "per_task"
+def _comparable(pin: Pin | None, scores: Scores | None) -> Pin | None:
+    """Return the pin without its scores where they are of other tasks."""
+    if pin is None or pin.scores is None or scores is None:
+        return pin
+    same = [t.name for t in pin.scores.tasks] == [t.name for t in scores.tasks]
+    return pin if same else replace(pin, scores=None)
+
+
+def _answers(full: FullScore | None, tasks: Sequence[Task]) -> bool:
+    """Say whether there are answers to all of these tasks, so that they can be compared."""
+    return full is not None and all(task.name in full.outcomes for task in tasks)
 
 
 def _anchor(live: LiveSet) -> str | None:
