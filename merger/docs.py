@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 def page(methods: Sequence[Method]) -> str:
     """Return the page about these methods, grouped by family."""
     families: dict[str, list[Method]] = {}
-    for method in sorted(methods, key=lambda m: (m.stage != "merge", m.family, m.name)):
+    for method in sorted(methods, key=lambda m: m.place):
         family = method.family if method.stage == "merge" else "verbs"
         families.setdefault(family, []).append(method)
     laws = "\n".join(f"- {name}: {_escaped(text)}" for name, text in LAWS.items())

@@ -13,6 +13,11 @@ from merger.signature import FeedUse, Signature, formula_of
 Scope = Literal["element", "row", "tensor", "model"]
 SCOPES: tuple[str, ...] = ("element", "row", "tensor", "model")
 Stage = Literal["merge", "before", "after"]
+# In which order people meet them; a family that is not named comes after these, by name.
+FAMILIES = (
+    "averaging", "task arithmetic", "sign consensus", "drop and rescale", "interpolation",
+    "spectral", "selection", "masks", "adapters", "layer scaling",
+)  # fmt: skip
 Neutral = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 
 
@@ -118,6 +123,18 @@ class Method:
     def neutral_for(self, n: int) -> dict[str, Any]:
         """Return the settings at which n equal experts must come back."""
         return dict(self.neutral(n) if callable(self.neutral) else self.neutral)
+
+    @property
+    def is_reconstructed(self) -> bool:
+        """Whether there is no published code, so that it follows the text of a paper alone."""
+        return "econstructed from the text" in " ".join(self.doc.split())
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Where it stands in lists: verbs last, families in order, the well founded first."""
+        known = self.family in FAMILIES
+        at = FAMILIES.index(self.family) if known else len(FAMILIES)
+        return (self.stage != "merge", at, self.family, self.is_reconstructed, self.name)
 
     def to_json(self) -> dict[str, Any]:
         """Return the declaration as plain data, for lists, forms and documents."""

@@ -75,7 +75,7 @@ class Studio:
         """Return what does not change while the app runs."""
         methods = [
             m.to_json() | {"dialects": {k: dict(v) for k, v in m.dialects.items()}}
-            for m in METHODS.values()
+            for m in sorted(METHODS.values(), key=lambda m: m.place)
         ]
         families = [
             f.to_json()

@@ -6,6 +6,7 @@ import pytest
 
 from merger.errors import RecipeError
 from merger.knobs import Knob, Share
+from merger.method import FAMILIES
 from merger.signature import argument_help, formula_of, read_signature, summary_of
 from merger.spec import (
     METHODS,
@@ -210,3 +211,13 @@ def test_outputs_are_named(tidy):
 def test_neutral_settings_may_depend_on_the_number_of_experts():
     assert METHODS["task_arithmetic"].neutral_for(4) == {"scale": 0.25}
     assert METHODS["ties"].neutral_for(4) == {"density": 1.0}
+
+
+def test_families_stand_in_their_order_and_reconstructed_methods_last_in_theirs():
+    ordered = [m for m in sorted(METHODS.values(), key=lambda m: m.place) if m.stage == "merge"]
+    families = list(dict.fromkeys(m.family for m in ordered))
+    assert families == [f for f in FAMILIES if f in families]
+    averaging = [m.name for m in ordered if m.family == "averaging"]
+    assert averaging[0] == "average"
+    assert averaging[-2:] == ["mwa", "salsa"]
+    assert METHODS["mwa"].is_reconstructed and not METHODS["ties"].is_reconstructed
