@@ -14,7 +14,9 @@ from merger.cli import build_parser
 from merger.cli.common import share, size, visible, words_for_bytes
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("methods", "doctor", "merge", "measure", "score", "zoo")
+COMMANDS = (
+    "methods", "doctor", "merge", "measure", "score", "zoo", "import-mergekit", "export-mergekit",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -26,7 +28,7 @@ def test_every_command_has_help(run, command):
 def test_the_help_lists_every_command_and_the_exit_codes(run):
     said = run("--help")
     assert said.code == 0 and "130  stopped with Ctrl-C" in said.out
-    assert all(re.search(rf"^    {command} ", said.out, re.MULTILINE) for command in COMMANDS)
+    assert all(re.search(rf"^    {command}\s", said.out, re.MULTILINE) for command in COMMANDS)
 
 
 def test_every_command_that_the_readme_and_the_docs_name_exists(run):
