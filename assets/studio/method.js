@@ -28,7 +28,25 @@ function build() {
   const search = h("input", { type: "search", class: "ms-method__search", placeholder: "Find a method", "aria-label": "Find a method",
     oninput: (e) => filter(e.target.value) });
   const paper = current?.paper && h("p", { class: "ms-help ms-method__source" }, `Source: ${current.paper}`);
-  place.replaceChildren(h("details", { class: "ms-method", open, onkeydown: walk }, summary, search, ...list, paper));
+  place.replaceChildren(h("details", { class: "ms-method", open, onkeydown: walk, ontoggle: reveal }, summary, search, ...list, paper));
+}
+
+let scrolled = null; // where the sidebar stood before the list was opened
+
+/** Brings the opened list to the top of the sidebar, and the sidebar back when it closes. */
+function reveal() {
+  const details = place.querySelector("details");
+  const scroller = [".ms-sidebar__body", ".ms-sidebar"].map((name) => details.closest(name))
+    .find((node) => node && getComputedStyle(node).overflowY === "auto");
+  if (!scroller) return;
+  if (!details.open) {
+    if (scrolled !== null) scroller.scrollTop = scrolled;
+    scrolled = null;
+  } else if (scrolled === null) {
+    scrolled = scroller.scrollTop;
+    const head = scroller.querySelector(":scope > .ms-sidebar__head")?.offsetHeight ?? 0;
+    scroller.scrollTop += details.getBoundingClientRect().top - scroller.getBoundingClientRect().top - head;
+  }
 }
 
 /** Shows the methods that hold every word, somewhere in what is said of them. */

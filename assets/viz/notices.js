@@ -12,7 +12,7 @@ export function errorCard({ what, why = "", todo = "" }, onClose = null) {
   card.setAttribute("role", "alert");
   card.append(el("p", "ms-error__what", what));
   if (why) card.append(el("p", "ms-error__why", why));
-  if (todo) card.append(el("p", "ms-error__todo", todo));
+  if (todo && todo !== why) card.append(el("p", "ms-error__todo", todo));
   if (onClose) {
     const close = el("button", "ms-error__close", "Dismiss");
     close.type = "button";

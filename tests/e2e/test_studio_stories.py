@@ -124,6 +124,8 @@ def test_the_method_picker_changes_knobs_and_bars(zoo: Desk) -> None:
     assert zoo.page.locator("#ms-knob-ties-density").is_visible()
     assert _bars(zoo) != before
     zoo.page.locator(".ms-method summary").click()
+    zoo.page.locator(".ms-method__search").fill("slerp arc first")
+    assert zoo.page.locator(".ms-method__option:visible").count() == 1
     zoo.page.locator("input[name=ms-method][value=slerp]").click()
     zoo.settled()
     assert zoo.page.locator(".ms-chip--unused").count() == 4

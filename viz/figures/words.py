@@ -19,13 +19,17 @@ def points(change: float, digits: int = 1) -> str:
 
 def signed(number: float, digits: int = 2) -> str:
     """Return a number with its sign, such as "+0.12" or "−0.03"."""
-    text = f"{number:+.{digits}f}"
-    return "–" if not math.isfinite(number) else text.replace("-", MINUS)
+    if not math.isfinite(number):
+        return "–"
+    rounded = round(number, digits)
+    return f"{rounded:+.{digits}f}".replace("-", MINUS) if rounded else f"{0:.{digits}f}"
 
 
 def plain_number(number: float, digits: int = 2) -> str:
     """Return a number with a true minus, such as "−0.03"."""
-    return "–" if not math.isfinite(number) else f"{number:.{digits}f}".replace("-", MINUS)
+    # Adding 0.0 takes the sign from a zero that rounding left.
+    known = math.isfinite(number)
+    return f"{round(number, digits) + 0.0:.{digits}f}".replace("-", MINUS) if known else "–"
 
 
 def short(name: str, longest: int = 16) -> str:

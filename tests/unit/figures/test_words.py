@@ -1,12 +1,22 @@
 import numpy as np
 
-from viz.figures.words import against_chance, best_pair, marked, percent, points, short, signed
+from viz.figures.words import (
+    against_chance,
+    best_pair,
+    marked,
+    percent,
+    plain_number,
+    points,
+    short,
+    signed,
+)
 
 
 def test_numbers_read_as_people_write_them():
     assert percent(0.1234) == "12.3%" and percent(-0.5, 0) == "−50%"
     assert points(0.021) == "+2.1 points" and points(-0.3) == "−30.0 points"
-    assert signed(-0.031) == "−0.03"
+    assert signed(-0.031) == "−0.03" and signed(-0.001) == signed(0.0) == "0.00"
+    assert plain_number(-0.001) == "0.00" and plain_number(-0.5, 1) == "−0.5"
     assert [f(float("nan")) for f in (percent, points, signed)] == ["–", "–", "–"]
 
 
