@@ -49,13 +49,16 @@ def stream(
         check_cancel(cancel)
         return sink(number, block, prepared.merge_block(block)), block.key
 
+    keys = list(dict.fromkeys(block.key for _, block in blocks))
+    notes = {key: f"tensor {i} of {len(keys)}: {key}" for i, key in enumerate(keys, 1)}
+
     def account(finished: set[Future[tuple[int, str]]]) -> None:
         nonlocal done
         for future in finished:
             written, key = future.result()
             done += written
             if report is not None:
-                report(Progress(done, total, "bytes", key))
+                report(Progress(done, total, "bytes", notes[key]))
 
     waiting: set[Future[tuple[int, str]]] = set()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="merge")

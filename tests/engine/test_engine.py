@@ -95,7 +95,9 @@ def test_progress_counts_the_bytes_of_the_result(tmp_path: Path) -> None:
     total = sum(t.numel() * t.element_size() for t in read(out).values())
     assert [p.done for p in told] == sorted(p.done for p in told)
     assert (told[-1].done, told[-1].total, told[-1].unit) == (total, total, "bytes")
-    assert {p.note for p in told} == {"layers.0.b", "layers.0.w", "layers.1.w", "scale", "steps"}
+    names = ["layers.0.b", "layers.0.w", "layers.1.w", "scale", "steps"]
+    wanted = {f"tensor {i} of 5: {name}" for i, name in enumerate(names, 1)}
+    assert {p.note for p in told} == wanted
     assert len(told) > len({p.note for p in told})
 
 
