@@ -24,7 +24,7 @@ def error_card(error: MergeError) -> dict[str, str]:
         "RecipeError": "This recipe does not work.",
         "SourceError": "A model cannot be opened.",
         "AlignmentError": "These models do not fit together.",
-        "FeedError": "The method lacks something.",
+        "FeedError": "Something is missing.",
         "TaskError": "There is nothing to score.",
         "OutputError": "The result cannot be written.",
         "JobError": "The background job is not available.",

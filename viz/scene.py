@@ -119,7 +119,8 @@ class Scene:
             TaskError: nothing can be scored.
         """
         if self.scores is None:
-            raise TaskError(self.missing or "These models have no task.", self.family.missing)
+            why = self.missing or "These models have no task."
+            raise TaskError(why, "" if why == self.family.missing else self.family.missing)
         return self.scores
 
     @cached_property

@@ -111,7 +111,8 @@ def recipe_line(recipe: Recipe) -> str:
         for e, w in zip(recipe.experts, weights, strict=True)
     )
     after = "".join(f" → {s.verb}" for s in recipe.after)
-    return f"{recipe.method}({params}) of {experts}{after}"
+    settings = f"({params})" if params else ""
+    return f"{recipe.method}{settings} of {experts}{after}"
 
 
 def _needs_base(recipe: Recipe) -> bool:

@@ -16,6 +16,7 @@ NUMBERS = 62  # pixels right of the axis, where numbers stand in a column of the
 CHANGES = 58  # and the changes against the pin beside them
 DOT = 22  # pixels from the end of the axis to the numbers, so that no diamond lies on one, twice
 EXTRA = "<extra></extra>"
+UNIFORM = 8.0  # bits per byte of a model that knows nothing
 
 
 def draw_tasks(info: TaskBars, colours: Mapping[str, str] | None = None) -> Figure:
@@ -55,6 +56,10 @@ def _has_experts(info: TaskBars) -> bool:
     return bool(np.isfinite(info.expert).any())
 
 
+def _has_base(info: TaskBars) -> bool:
+    return bool(np.isfinite(info.base).any())
+
+
 def _is_pinned(info: TaskBars) -> bool:
     return bool(np.isfinite(info.pinned).any())
 
@@ -64,8 +69,8 @@ def _top(info: TaskBars) -> float:
     if _is_share(info):
         return 1.0
     known = np.concatenate([info.base, info.expert])
-    known = known[np.isfinite(known)] if np.isfinite(known).any() else info.merged
-    return 1.25 * float(np.nanmax(np.nan_to_num(known), initial=0.0)) or 1.0
+    known = known[np.isfinite(known)]
+    return 1.25 * float(known.max()) if len(known) and known.max() > 0 else UNIFORM
 
 
 def _axis_title(info: TaskBars) -> str:
@@ -94,7 +99,8 @@ def _styles(info: TaskBars, colours: Mapping[str, str] | None) -> list[dict[str,
         {**bar, **spread, "name": "merged, preview", "hovertemplate": hover,
          "marker": {"color": ink, "line": {"color": ink, "width": 1.5},
                     "pattern": {"shape": "/", "fillmode": "replace", "solidity": 0.4, "size": 6}}},
-        {**mark, "name": "base", "hovertemplate": f"base %{{text}}{EXTRA}",
+        {**mark, "name": "base", "showlegend": _has_base(info),
+         "hovertemplate": f"base %{{text}}{EXTRA}",
          "marker": {"symbol": "line-ns", "size": 22, "line": {"color": "@muted", "width": 3}}},
         {**mark, "name": "own expert", "showlegend": _has_experts(info),
          "hovertemplate": f"own expert %{{text}}{EXTRA}",
@@ -155,7 +161,8 @@ def _meta(info: TaskBars) -> dict[str, Any]:
         "with its 95% interval" if info.measured else "estimated (hatched), with its 95% interval"
     )
     diamond = " Diamond: the task's own expert." if _has_experts(info) else ""
-    drawn = f"Bar: the merged model, {sure}. Line: the base.{diamond}"
+    line = " Line: the base." if _has_base(info) else ""
+    drawn = f"Bar: the merged model, {sure}.{line}{diamond}"
     pin = " Beside the number: the change against the pin." if _is_pinned(info) else ""
     meta = {
         "title": "What does each task gain and lose?",
@@ -183,7 +190,20 @@ def _look(info: TaskBars) -> str:
         parts.append(_against_base(info))
     if _is_pinned(info):
         parts.append(_against_pin(info))
-    return " ".join(parts) or "Nothing is known yet of these tasks."
+    return " ".join(parts) or _best_and_worst(info)
+
+
+def _best_and_worst(info: TaskBars) -> str:
+    known = np.flatnonzero(np.isfinite(info.merged))
+    if not len(known):
+        return "Nothing is known yet of these tasks."
+    order = known[np.argsort(info.merged[known], kind="stable")]
+    worst, best = (order[0], order[-1]) if info.higher_is_better else (order[-1], order[0])
+    unit = "" if _is_share(info) else " bits per byte"
+    words = f"{info.tasks[best]} goes best ({_number(info, info.merged[best])}{unit})"
+    if best == worst:
+        return f"{words}."
+    return f"{words}, {info.tasks[worst]} worst ({_number(info, info.merged[worst])})."
 
 
 def _against_base(info: TaskBars) -> str:

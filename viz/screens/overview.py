@@ -28,7 +28,9 @@ def _cosine(scene: Scene) -> CosineInfo:
 def _task_frame(scene: Scene, info: Any) -> list[Any]:
     # Bars that enter while others slide would stay unstyled: a pin comes with a new figure.
     pinned = scene.pin is not None and scene.pin.scores is not None
-    return [*info[0].tasks, *info[0].owners, pinned]
+    bars = info[0]
+    # What stands still decides the axis: for large models it is measured one after another.
+    return [*bars.tasks, *bars.owners, pinned, bars.base.tolist(), bars.expert.tolist()]
 
 
 SCREEN = Screen(

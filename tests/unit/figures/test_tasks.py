@@ -149,3 +149,20 @@ def test_task_bars_know_which_way_is_up():
     assert PINNED.sees_change.tolist() == [True, False]
     assert BITS.loss == pytest.approx([1.0, -0.1])
     assert replace(PINNED) == PINNED and replace(PINNED, n=np.array([1, 2])) != PINNED
+
+
+def test_without_base_and_experts_the_axis_stands_still_and_the_best_is_named():
+    def bars(merged: list[float]) -> TaskBars:
+        unknown = np.full(2, np.nan)
+        values = np.array(merged)
+        return TaskBars(
+            ("a", "b"), "bits_per_byte", unknown, unknown, values, values - 0.1, values + 0.1,
+            unknown, True, np.array([32, 32]), "validation",
+        )  # fmt: skip
+
+    figure = draw_tasks(bars([4.5, 5.5])).to_json()
+    assert figure["layout"]["xaxis"]["range"] == [0, 8.0]
+    assert figure["meta"]["look"] == "a goes best (4.500 bits per byte), b worst (5.500)."
+    assert "base" not in figure["meta"]["caption"]
+    moved = patch_tasks(bars([2.5, 7.5]))["traces"]
+    assert list(moved["value"]["x"]) == [8.0, 8.0]
