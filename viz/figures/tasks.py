@@ -197,7 +197,7 @@ def _best_and_worst(info: TaskBars) -> str:
     known = np.flatnonzero(np.isfinite(info.merged))
     if not len(known):
         return "Nothing is known yet of these tasks."
-    order = known[np.argsort(info.merged[known], kind="stable")]
+    order = [int(i) for i in known[np.argsort(info.merged[known], kind="stable")]]
     worst, best = (order[0], order[-1]) if info.higher_is_better else (order[-1], order[0])
     unit = "" if _is_share(info) else " bits per byte"
     words = f"{info.tasks[best]} goes best ({_number(info, info.merged[best])}{unit})"
