@@ -253,3 +253,20 @@ def test_who_knows_the_base_says_so_and_the_charts_come(llama: Desk) -> None:
     page.keyboard.press("z")
     llama.settled()
     assert page.locator("#ms-base").input_value() == page.locator("#ms-family").input_value()
+
+
+def test_one_model_per_expert_shows_one_bar_a_task_and_what_it_takes_to_store(zoo: Desk) -> None:
+    """I pick EMR: each task is answered by its expert's model, and the tile says the price."""
+    zoo.page.locator(".ms-method summary").click()
+    zoo.page.locator("input[name=ms-method][value=emr]").click()
+    zoo.settled()
+    assert _bars(zoo) == [round(v, 4) for v in _scored(zoo).values()]
+    tile = zoo.page.locator(".ms-kpi").nth(3).inner_text()
+    assert "one model per expert" in tile and "instead of" in tile
+    zoo.tab("Overlap")
+    card = zoo.page.locator("[data-panel=norms] .ms-panel__error")
+    assert "Merge it for real" in card.inner_text()
+    zoo.page.locator(".ms-method summary").click()
+    zoo.page.locator("input[name=ms-method][value=ties]").click()
+    zoo.settled()
+    assert zoo.kpi(3).endswith("×")
