@@ -1,8 +1,9 @@
 """What is measured about one set of experts, kept as long as the set is."""
 
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from merger.lru import Lru
 from merger.stack import Stack
 
 KEPT = 64
+T = TypeVar("T")
 
 
 class Measures:
@@ -79,6 +81,10 @@ class Measures:
         """Return what the experts did to one tensor."""
         mark = ("histogram", key, weights.tobytes())
         return self._keep(mark, lambda: measure_histogram(self.stack, key, list(weights)))
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what belongs to these experts under this key; made where it is not kept."""
+        return self._kept.get_or_make(key, make)
 
     def _keep(self, key: Any, make: Any) -> Any:
         with self._first:  # the cached properties above are not safe to fill twice at once

@@ -5,7 +5,7 @@ import { escapeData, escapeLabel } from "./text.js";
 const COLOUR_KEY = /(color|colors|colorscale|colorway)$/;
 const DATA_KEYS = new Set([
   "x", "y", "text", "hovertext", "customdata", "ticktext", "tickvals",
-  "categoryarray", "labels", "ids", "name", "legendgroup", "base",
+  "categoryarray", "label", "labels", "ids", "name", "legendgroup", "base",
 ]);
 const TEMPLATES = new Set(["hovertemplate", "texttemplate"]);
 const COLORWAY = ["expert-1", "expert-2", "expert-3", "expert-4",

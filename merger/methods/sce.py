@@ -42,13 +42,18 @@ def sce(
     Reference: Wan et al., FuseChat, 2024, arXiv:2408.07990. Differs: nothing is selected with one
         expert, whose variance is 0 everywhere.
     """
-    chosen = tau
-    if select_topk < 1.0 and len(tau) > 1:
-        spread = _variance(tau)
-        chosen = tau * largest(spread, int(select_topk * int(torch.count_nonzero(spread))))
+    chosen = selected(tau, select_topk)
     sizes = [sum_of_squares(row) / max(1, row.numel()) for row in chosen]
     shares = shares_of([0.0] * len(tau) if sum(sizes) < floor else sizes)
     return _agreeing(chosen if select == "update" else tau, shares, floor) * scale
+
+
+def selected(tau: Tensor, share: float) -> Tensor:
+    """Return the task vectors with a share of the entries, those in which experts differ most."""
+    if share >= 1.0 or len(tau) < 2:
+        return tau
+    spread = _variance(tau)
+    return tau * largest(spread, int(share * int(torch.count_nonzero(spread))))
 
 
 def _variance(tau: Tensor) -> Tensor:

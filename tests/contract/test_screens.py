@@ -13,6 +13,7 @@ import torch
 from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 
 from merger import sampled
+from merger.diagnostics.steps import STEPS
 from merger.live import SETS
 from merger.recipe import Recipe
 from merger.spec import METHODS
@@ -100,7 +101,9 @@ def test_every_panel_works_on_a_sample_of_large_models(large: Family) -> None:
     assert scene.live is not None and scene.live.sample is not None
     for id, spec in panels().items():
         first = spec.payload(scene, None, None)
-        assert first is not None and first["error"] is None, id
+        assert first is not None
+        # Merging a model this large once per dialect is a job, not a look.
+        assert (first["error"] is None) is (id != "dialects"), id
         json.dumps(first, allow_nan=False)
     tiles = kpis(scene)
     assert tiles[0]["kind"] == "measured"  # scores are of the whole merge
@@ -153,8 +156,9 @@ def test_a_method_that_needs_whole_tensors_says_so_on_a_sample(large: Family) ->
     recipe = replace(first_recipe(large), method="dare_linear", params={"rescale": "l1"})
     made = DESK.merge(recipe, large)
     scene = DESK.scene(made, large, None, None, {})
-    card = panels()["norms"].payload(scene, None, None)
-    assert card is not None and "works on whole tensors" in card["error"]["why"]
+    for id in ("norms", "flow"):
+        card = panels()[id].payload(scene, None, None)
+        assert card is not None and "works on whole tensors" in card["error"]["why"]
     assert kpis(scene)[3]["value"] == "–"
 
 
@@ -225,6 +229,10 @@ def test_every_method_has_an_answer_in_the_studio(
         if per_task and id in ("tasks", "norms"):
             # The one text of this family belongs to no expert.
             assert "one model per expert" in part["error"]["why"]
+        elif id == "flow" and method not in STEPS:
+            assert "has no step that trims" in part["error"]["why"]
+        elif id == "dialects" and not METHODS[method].dialects:
+            assert "has no dialects" in part["error"]["why"]
         else:
             assert part["error"] is None, (id, part["error"])
     tiles = kpis(scene)

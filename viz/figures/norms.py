@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from merger.diagnostics.grid import OUTSIDE, ratio
+from merger.diagnostics.grid import ratio
 from merger.diagnostics.norms import NormsInfo
 from viz.figures.figure import Figure, Values, axis, build, patch
+from viz.figures.layers import gapped, layer_axis, layer_places, layer_words
 from viz.figures.words import estimated, percent, plain_number
 from viz.theme import expert_colours
 
 MERGED = "merged model"
 HEIGHT = 360
-TICKS = 9
 
 
 def draw_norms(info: NormsInfo, colours: Mapping[str, str] | None = None) -> Figure:
@@ -23,7 +23,7 @@ def draw_norms(info: NormsInfo, colours: Mapping[str, str] | None = None) -> Fig
         info: The measure.
         colours: Colour token by expert, as on the chips.
     """
-    places, labels = _places(info)
+    places = layer_places(info.layers)
     names = [*_names(info), MERGED]
     ink = [*expert_colours(info.experts, colours), "@text"]
     styles = [
@@ -41,11 +41,7 @@ def draw_norms(info: NormsInfo, colours: Mapping[str, str] | None = None) -> Fig
     ]
     top = float(np.nanmax(_shares(info), initial=0.0)) or 1e-6
     layout = {
-        "xaxis": axis(
-            "layer (out: outside the layers)" if OUTSIDE in info.layers else "layer",
-            tickmode="array", **_thinned(places, labels), showgrid=False,
-            range=[min(p for p in places if p is not None) - 0.4, len(info.layers) - 0.1],
-        ),
+        "xaxis": layer_axis(info.layers),
         "yaxis": axis("change / base", range=[0, 1.25 * top],
                       tickformat=".1%" if top < 0.1 else ".0%"),
         "showlegend": True,
@@ -75,22 +71,6 @@ def _shares(info: NormsInfo) -> np.ndarray:
     return ratio(np.vstack([info.by_layer, merged]), info.base_by_layer)
 
 
-def _places(info: NormsInfo) -> tuple[list[float | None], list[str]]:
-    """Return where each layer stands; a gap keeps the outside apart from the first layer."""
-    if OUTSIDE not in info.layers:
-        return [float(i) for i in range(len(info.layers))], list(info.layers)
-    inside = len(info.layers) - 1
-    places: list[float | None] = [0.0, None, *(float(i + 1) for i in range(inside))]
-    return places, [OUTSIDE, "", *info.layers[1:]]
-
-
-def _thinned(places: list[float | None], labels: list[str]) -> dict[str, Any]:
-    real = [(p, t) for p, t in zip(places, labels, strict=True) if p is not None]
-    step = max(1, -(-len(real) // TICKS))
-    kept = real[:1] + real[1 if step == 1 else step :: step]
-    return {"tickvals": [p for p, _ in kept], "ticktext": [t for _, t in kept]}
-
-
 def _values(info: NormsInfo) -> Values:
     out: dict[str, dict[str, Any]] = {}
     sizes = np.vstack([info.by_layer, np.full(len(info.layers), np.nan)])
@@ -98,13 +78,13 @@ def _values(info: NormsInfo) -> Values:
         sizes[-1] = info.merged_by_layer
     for name, line, size in zip([*_names(info), MERGED], _shares(info), sizes, strict=True):
         words = [
-            f"{name}, {'outside' if layer == OUTSIDE else f'layer {layer}'}: {plain_number(s, 3)}"
+            f"{name}, {layer_words(layer)}: {plain_number(s, 3)}"
             for layer, s in zip(info.layers, size, strict=True)
         ]
-        y: list[Any] = [float(v) for v in line]
-        if OUTSIDE in info.layers:
-            y, words = [y[0], None, *y[1:]], [words[0], "", *words[1:]]
-        out[name] = {"y": y, "customdata": words}
+        out[name] = {
+            "y": gapped(line, info.layers),
+            "customdata": gapped(words, info.layers, ""),
+        }
     return out
 
 
@@ -119,7 +99,7 @@ def _meta(info: NormsInfo) -> dict[str, Any]:
         for name, row in zip([*_names(info), MERGED], _shares(info), strict=True)
         if np.isfinite(row).any()
     ]
-    columns = ["", *(f"layer {v}" if v != OUTSIDE else "outside" for v in info.layers)]
+    columns = ["", *map(layer_words, info.layers)]
     return {
         "title": "How far did each move?",
         "look": look,
