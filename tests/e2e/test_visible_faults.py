@@ -38,7 +38,8 @@ CONTRAST = """() => {
 CLIPPED = """() => [...document.querySelectorAll('.ms-panel__chart')]
   .filter((chart) => chart.offsetParent !== null && chart.querySelector('.main-svg'))
   .flatMap((chart) => { const edge = chart.getBoundingClientRect();
-    return [...chart.querySelectorAll('.xtick text, .ytick text, .xtitle, .ytitle')]
+    return [...chart
+      .querySelectorAll('.xtick text, .ytick text, .xtitle, .ytitle, .node-label')]
       .filter((label) => { const box = label.getBoundingClientRect();
         return box.width && (box.left < edge.left - 1 || box.right > edge.right + 1
           || box.top < edge.top - 1 || box.bottom > edge.bottom + 1); })
