@@ -51,8 +51,8 @@ def _dialects(scene: Scene) -> DialectsInfo:
     method = METHODS[scene.recipe.method]
     if not method.dialects:
         raise FeedError(
-            f"{method.title} has no dialects: implementations agree on it.",
-            "Pick a method such as TIES, where they do not.",
+            f"{method.title} has no dialects: it is computed in one way here.",
+            "Pick a method such as TIES, which papers and tools compute in different ways.",
         )
     if live.sample is not None or merged.flat is None:
         raise FeedError(
