@@ -9,11 +9,12 @@ from merger.cuts import Cut, cut_of, survives
 from merger.feeds import Serving
 from merger.flat_view import FlatView, Run
 from merger.lazy import Tensor, torch
+from merger.passes import signature_of
 from merger.pieces import Piece, cut_up
 from merger.plan import Plan, TensorPlan
 from merger.settings import Stage
 from merger.signature import FeedUse, Of
-from merger.survey import Survey, signature_of
+from merger.survey import Survey
 
 
 class FlatSurvey(Survey):

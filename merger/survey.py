@@ -1,77 +1,26 @@
-"""Statistics over a tensor or the whole model: cuts, elected signs, sizes, inner products."""
+"""Statistics over a tensor or the whole model: elected signs, sizes, inner products, ranks."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from math import sqrt
-from threading import Event
 from typing import Any
 
 import numpy as np
 
 from merger.algebra import CHUNK, l1, sum_of_squares
-from merger.cuts import Cut, cut_of, keep_count, stream_cuts, survives
 from merger.feeds import Serving
-from merger.inputs import Inputs
 from merger.lazy import Tensor, torch
-from merger.lru import Lru
-from merger.order import order_of, ranks_of, stream_order
-from merger.pieces import BLOCK, Piece, cut_up, row_length
-from merger.plan import Plan, TensorPlan
-from merger.progress import Progress, Report, check_cancel
-from merger.settings import Settings, Stage
-from merger.signature import FeedUse, Of, Signature, read_signature
+from merger.passes import SurveyCache, place_of, signature_of
+from merger.pieces import Piece
+from merger.plan import TensorPlan
+from merger.ranking import Ranking
+from merger.settings import Stage
+from merger.signature import FeedUse, Of
 
-# Up to so many magnitudes are held in memory at once; above it, they are streamed.
-IN_MEMORY = 1 << 24
-CACHE_BYTES = 256 << 20
+__all__ = ["Survey", "SurveyCache", "add_products"]
 
 
-class SurveyCache(Lru[Any]):
-    """Results of surveys, kept while settings move. One cache serves one set of models.
-
-    Args:
-        budget: Bytes that may be kept.
-    """
-
-    def __init__(self, budget: int = CACHE_BYTES) -> None:
-        super().__init__(budget, lambda value: int(getattr(value, "nbytes", 64)))
-
-
-@lru_cache(maxsize=256)
-def signature_of(fn: Callable[..., Any]) -> Signature:
-    """Return the signature of a function that a survey looks at."""
-    return read_signature(fn)
-
-
-class Survey:
-    """Takes statistics as they are asked for, and keeps them.
-
-    Args:
-        plan: What is merged.
-        inputs: Where pieces are read.
-        cache: Where results are kept for other settings of the same models.
-        report: Told how far a pass over the model is.
-        cancel: Stops a pass.
-        device: Where methods compute.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        inputs: Inputs,
-        cache: SurveyCache | None = None,
-        report: Report | None = None,
-        cancel: Event | None = None,
-        device: str = "cpu",
-    ) -> None:
-        self.plan = plan
-        self.inputs = inputs
-        self.cache = cache if cache is not None else SurveyCache()
-        self._report = report
-        self._cancel = cancel
-        self._device = device
-        # Without a budget: what this merge has found must not be lost while it runs.
-        self._known: Lru[Any] = Lru(1 << 62)
+class Survey(Ranking):
+    """Takes statistics as they are asked for, and keeps them."""
 
     def take(self, stages: Sequence[Stage] | None = None) -> None:
         """Take the statistics over the whole model that the settings ask for."""
@@ -93,22 +42,9 @@ class Survey:
         # What is taken later happens between blocks, whose own progress counts then.
         self._report = None
 
-    def mask(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
-        """Return 1 where entries of the piece survive a cut and 0 elsewhere, (n, length)."""
-        looked_at = self._magnitudes(serving, stage, use.of)
-        rows = [
-            survives(row, cut, self._index(serving.piece, stage, use.of))
-            for row, cut in zip(looked_at, self.cuts(serving.piece.first, stage, use), strict=True)
-        ]
-        return torch.from_numpy(np.stack(rows).astype(np.float32)).to(self._device)
-
-    def cuts(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> list[Cut]:
-        """Return each expert's cut for this tensor."""
-        knobs = stage.knobs(tensor.settings)
-        if use.of.scope_at(knobs) == "global":
-            return self._global_cuts(stage, use)[id(tensor.settings)]
-        name = ("cut", _place(stage), use.of, tensor.key)
-        return self._keep(name, lambda: self._tensor_cuts(tensor, stage, use))
+    def serve(self, piece: Piece) -> Serving:
+        """Return a piece, ready to be asked for feeds."""
+        return Serving(self.plan, self.inputs, self, piece, self._device)
 
     def majority(self, serving: Serving, stage: Stage, use: FeedUse) -> float:
         """Return the sign that most entries elect over the tensor or the model: -1, 0 or 1."""
@@ -118,7 +54,7 @@ class Survey:
         """Return the sign that most entries elect, over this tensor or the model."""
         is_global = of.scope_at(stage.knobs(tensor.settings)) == "global"
         tensors = self._of_scope(stage, of) if is_global else (tensor,)
-        name = ("majority", _place(stage), of, "" if is_global else tensor.key)
+        name = ("majority", place_of(stage), of, "" if is_global else tensor.key)
         return self._keep(name, lambda: self._majority(stage, of, tensors))
 
     def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
@@ -138,23 +74,6 @@ class Survey:
             return self._l1_of(stage, use.of, self.plan.merged, "")
         return self._l1_of(stage, use.of, (tensor,), tensor.key)
 
-    def ranks(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
-        """Return the place of each entry by magnitude in its row or tensor, (n, length)."""
-        tensor = serving.piece.first
-        by_row = use.of.scope_at(stage.knobs(tensor.settings)) == "row"
-        columns = row_length(tensor.shape) if by_row else tensor.numel
-        return ranks_of(serving.deltas(stage), columns)
-
-    def ordered(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
-        """Return values at some places of each expert's ascending order, (places, n)."""
-        tensor, knobs = serving.piece.first, stage.knobs(serving.settings)
-        is_global = use.of.scope_at(knobs) == "global"
-        tensors = self.plan.merged if is_global else (tensor,)
-        found = self._ordered_of(stage, use.of, tensors, "" if is_global else tensor.key)
-        assert use.of.places is not None
-        places = use.of.places(knobs, sum(t.numel for t in tensors))
-        return torch.from_numpy(np.stack([found[p] for p in places])).to(self._device)
-
     def sizes(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return each expert's sums of magnitudes and of mean magnitudes, (2, n)."""
         return torch.from_numpy(self._sizes_of(stage, use.of))
@@ -171,119 +90,10 @@ class Survey:
         assert of.on is not None
         return serving.evaluate(stage, signature_of(of.on))
 
-    def _keep(self, name: Hashable, make: Callable[[], Any]) -> Any:
-        return self._known.get_or_make(name, make)
-
-    def _variants(self) -> list[Settings]:
-        """Return the distinct settings of the merged tensors."""
-        return list({id(t.settings): t.settings for t in self.plan.merged}.values())
-
     def _of_scope(self, stage: Stage, of: Of) -> tuple[TensorPlan, ...]:
         return tuple(
             t for t in self.plan.merged if of.scope_at(stage.knobs(t.settings)) == "global"
         )
-
-    def _index(self, piece: Piece, stage: Stage, of: Of) -> int:
-        """Return the index of the piece's first entry in the order of the cut's scope."""
-        is_global = of.scope_at(stage.knobs(piece.settings)) == "global"
-        return piece.start + (piece.first.offset if is_global else 0)
-
-    def serve(self, piece: Piece) -> Serving:
-        """Return a piece, ready to be asked for feeds."""
-        return Serving(self.plan, self.inputs, self, piece, self._device)
-
-    def _pieces(self, tensors: Iterable[TensorPlan], note: str) -> Iterator[Serving]:
-        """Yield the pieces of some tensors; always the same ones, whatever the engine's blocks."""
-        tensors = list(tensors)
-        total, done = sum(t.numel for t in tensors), 0
-        for tensor in tensors:
-            for piece in cut_up(tensor, self.plan.scope_at(tensor.settings), BLOCK):
-                check_cancel(self._cancel)
-                if len(piece):
-                    yield self.serve(piece)
-                done += len(piece)
-                if self._report and len(tensors) > 1:
-                    self._report(Progress(done, total, "values", note))
-
-    def _magnitudes(self, serving: Serving, stage: Stage, of: Of) -> np.ndarray:
-        """Return |values| that a cut ranks, (n, length); coefficients do not count."""
-        if of.on is None:
-            values = serving.deltas(stage)
-        elif of.nonzero:
-            values = serving.costly(stage, of)
-        else:
-            values = serving.evaluate(stage, signature_of(of.on), weighted=False)
-        return values.abs().cpu().numpy()
-
-    def _tensor_cuts(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> list[Cut]:
-        shares = _shares(stage.knobs(tensor.settings)[use.of.knob], self.plan.n)
-        entries = self._entries((tensor,), stage, use.of, tensor.key)
-        counts = [keep_count(s, e) for s, e in zip(shares, entries, strict=True)]
-        found = self._select((tensor,), stage, use.of, [{k} for k in counts], tensor.numel)
-        return [cuts[k] for cuts, k in zip(found, counts, strict=True)]
-
-    def _global_cuts(self, stage: Stage, use: FeedUse) -> Mapping[int, list[Cut]]:
-        """Return each expert's cut for each distinct settings, by their id.
-
-        Where the share differs between tensors, each takes the cut that its share would give over
-        the whole model.
-        """
-        name = ("cut", _place(stage), use.of)
-        return self._keep(name, lambda: self._find_global_cuts(stage, use))
-
-    def _find_global_cuts(self, stage: Stage, use: FeedUse) -> Mapping[int, list[Cut]]:
-        entries = self._entries(self.plan.merged, stage, use.of, "")
-        shares = {
-            id(settings): _shares(stage.knobs(settings)[use.of.knob], self.plan.n)
-            for settings in self._variants()
-            if use.of.scope_at(stage.knobs(settings)) == "global"
-        }
-        counts = {
-            at: [keep_count(s, e) for s, e in zip(row, entries, strict=True)]
-            for at, row in shares.items()
-        }
-        wanted = [{row[i] for row in counts.values()} for i in range(self.plan.n)]
-        found = self._select(self.plan.merged, stage, use.of, wanted, self.plan.numel)
-        return {at: [found[i][k] for i, k in enumerate(row)] for at, row in counts.items()}
-
-    def _entries(
-        self, tensors: Sequence[TensorPlan], stage: Stage, of: Of, scope_name: str
-    ) -> list[int]:
-        """Return for each expert how many entries a share is a share of."""
-        if not of.nonzero:
-            return [sum(t.numel for t in tensors)] * self.plan.n
-        name = ("entries", _place(stage), of, scope_name)
-        return self._keep(name, lambda: self._count_nonzero(tensors, stage, of))
-
-    def _count_nonzero(self, tensors: Sequence[TensorPlan], stage: Stage, of: Of) -> list[int]:
-        found = np.zeros(self.plan.n, np.int64)
-        for serving in self._pieces(tensors, "Counting changes"):
-            found += np.count_nonzero(self._magnitudes(serving, stage, of), axis=1)
-        return found.tolist()
-
-    def _select(
-        self,
-        tensors: Sequence[TensorPlan],
-        stage: Stage,
-        of: Of,
-        wanted: Sequence[Iterable[int]],
-        entries: int,
-    ) -> list[dict[int, Cut]]:
-        """Return the cuts of each expert over some tensors, in memory or streamed."""
-
-        def blocks() -> Iterator[tuple[int, np.ndarray]]:
-            at = 0
-            for serving in self._pieces(tensors, "Ranking changes"):
-                yield at, self._magnitudes(serving, stage, of)
-                at += len(serving.piece)
-
-        if entries * self.plan.n > IN_MEMORY:
-            return stream_cuts(blocks, entries, wanted)
-        rows = [magnitudes for _, magnitudes in blocks()]
-        whole = np.concatenate(rows, axis=1) if rows else np.empty((self.plan.n, 0), np.float32)
-        return [
-            {k: cut_of(row, k) for k in counts} for row, counts in zip(whole, wanted, strict=True)
-        ]
 
     def _majority(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> float:
         assert of.on is not None
@@ -293,43 +103,8 @@ class Survey:
             balance += int((elected > 0).sum()) - int((elected < 0).sum())
         return float(np.sign(balance))
 
-    def _ordered_of(
-        self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str
-    ) -> Mapping[int, np.ndarray]:
-        """Return each expert's values by place, for every setting among these tensors."""
-        assert of.places is not None
-        entries = sum(t.numel for t in tensors)
-        knobs = [stage.knobs(s) for s in {id(t.settings): t.settings for t in tensors}.values()]
-        wanted = tuple(sorted({p for k in knobs for p in of.places(k, entries)}))
-        name = ("ordered", _place(stage), of, scope_name)
-        return self._keep(name, lambda: self._ordered(stage, of, wanted, tensors))
-
-    def _ordered(
-        self, stage: Stage, of: Of, places: tuple[int, ...], tensors: Sequence[TensorPlan]
-    ) -> Mapping[int, np.ndarray]:
-        """Return each expert's values at these places, by place, in memory or streamed."""
-
-        def blocks() -> Iterator[np.ndarray]:
-            for serving in self._pieces(tensors, "Ranking changes"):
-                yield self._ranked_values(serving, stage, of)
-
-        if sum(t.numel for t in tensors) * self.plan.n > IN_MEMORY:
-            return stream_order(blocks, self.plan.n, places)
-        return order_of(self._all_values(stage, of, tensors), places)
-
-    def _all_values(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> np.ndarray:
-        """Return the values of these tensors that are put in order, (n, entries)."""
-        servings = self._pieces(tensors, "Ranking changes")
-        return np.concatenate([self._ranked_values(s, stage, of) for s in servings], axis=1)
-
-    def _ranked_values(self, serving: Serving, stage: Stage, of: Of) -> np.ndarray:
-        """Return the values put in order, (n, length): magnitudes unless `on` is given."""
-        if of.on is None:
-            return self._magnitudes(serving, stage, of)
-        return serving.evaluate(stage, signature_of(of.on), weighted=False).cpu().numpy()
-
     def _sizes_of(self, stage: Stage, of: Of) -> np.ndarray:
-        return self._keep(("sizes", _place(stage), of), lambda: self._sizes_pass(stage, of))
+        return self._keep(("sizes", place_of(stage), of), lambda: self._sizes_pass(stage, of))
 
     def _sizes_pass(self, stage: Stage, of: Of) -> np.ndarray:
         result = np.zeros((2, self.plan.n))
@@ -356,7 +131,7 @@ class Survey:
         return products
 
     def _l1_of(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str) -> Any:
-        name = ("l1", _place(stage), of, scope_name)
+        name = ("l1", place_of(stage), of, scope_name)
         return self._keep(name, lambda: self._l1_pass(stage, of, tensors))
 
     def _l1_pass(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> Any:
@@ -373,7 +148,7 @@ class Survey:
     def _norms_of(
         self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str
     ) -> tuple[float, ...]:
-        name = ("norms", _place(stage), of, scope_name)
+        name = ("norms", place_of(stage), of, scope_name)
         return self._keep(name, lambda: self._norms_pass(stage, of, tensors))
 
     def _norms_pass(
@@ -400,11 +175,3 @@ def add_products(products: np.ndarray, stack: np.ndarray) -> None:
 
 def _surveyed(stage: Stage) -> list[FeedUse]:
     return [use for use in stage.method.feeds if use.feed.surveyed]
-
-
-def _place(stage: Stage) -> tuple[str, int]:
-    return stage.label, stage.index
-
-
-def _shares(value: Any, n: int) -> tuple[float, ...]:
-    return value if isinstance(value, tuple) else (value,) * n

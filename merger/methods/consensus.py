@@ -1,23 +1,11 @@
 """Consensus: keep only what several experts would miss."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from merger.algebra import keep, total, votes
+from merger.algebra import total
 from merger.masks import own_masks, unify
-from merger.spec import Cut, Delta, Deltas, Knob, Majority, Share, merge_method, of
-
-
-def _is_ties(knobs: Mapping[str, Any]) -> bool:
-    return knobs["unified"] == "ties"
-
-
-Trimmed = Annotated[Cut, of("density", scope="global", when=_is_ties)]
-
-
-def ballot(tau: Deltas, cut: Trimmed, *, density: Share = 0.2) -> Delta:
-    """Return the votes whose sign TIES elects."""
-    return votes(keep(tau, cut))
+from merger.spec import Delta, Deltas, Knob, Majority, Share, merge_method, of
+from merger.unified import Trimmed, ballot
 
 
 @merge_method(

@@ -1,23 +1,10 @@
 """TALL-masks: one merged update and one bit mask per expert, which gives each expert back."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from merger.algebra import keep, votes
 from merger.masks import add_updates, own_masks, unify
-from merger.spec import Base, Cut, Delta, Deltas, Knob, Majority, PerTask, Share, merge_method, of
-
-
-def _is_ties(knobs: Mapping[str, Any]) -> bool:
-    return knobs["unified"] == "ties"
-
-
-Trimmed = Annotated[Cut, of("density", scope="global", when=_is_ties)]
-
-
-def ballot(tau: Deltas, cut: Trimmed, *, density: Share = 0.2) -> Delta:
-    """Return the votes whose sign TIES elects."""
-    return votes(keep(tau, cut))
+from merger.spec import Base, Deltas, Knob, Majority, PerTask, Share, merge_method, of
+from merger.unified import Trimmed, ballot
 
 
 @merge_method(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from merger import flat_view, pieces, survey
+from merger import flat_view, passes, pieces, ranking
 from merger.checkpoint import MemoryCheckpoint
 from merger.compute import prepare
 from merger.flat import FlatInputs, SurveyCache, merge_flat
@@ -96,7 +96,7 @@ def small_pieces(monkeypatch):
     """Cut the models of the contract tests into many pieces."""
     monkeypatch.setattr(flat_view, "FLAT_BLOCK", 10)
     monkeypatch.setattr(pieces, "BLOCK", 16)
-    monkeypatch.setattr(survey, "BLOCK", 16)
+    monkeypatch.setattr(passes, "BLOCK", 16)
 
 
 @pytest.mark.parametrize("name", MERGES)
@@ -154,7 +154,7 @@ def test_streamed_ranks_give_the_bytes_of_ranks_in_memory(monkeypatch, small_pie
         for settings in ({}, {"trim": "tensor"}):
             planned = plan(recipe(name, 3, settings), base, experts)
             in_memory = digest(in_blocks(planned, base, experts, 11))
-            monkeypatch.setattr(survey, "IN_MEMORY", 0)
+            monkeypatch.setattr(ranking, "IN_MEMORY", 0)
             assert digest(in_blocks(planned, base, experts, 11)) == in_memory
             monkeypatch.undo()
 

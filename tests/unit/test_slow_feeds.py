@@ -6,7 +6,7 @@ from typing import Annotated
 import pytest
 import torch
 
-from merger import survey
+from merger import passes, ranking
 from merger.algebra import total
 from merger.checkpoint import MemoryCheckpoint
 from merger.flat import FlatInputs, SurveyCache, merge_flat
@@ -114,16 +114,16 @@ def test_a_slow_result_is_kept_while_settings_move_that_it_does_not_take():
 
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (2.0, -1.0)])
 def test_lengths_are_those_of_weighted_task_vectors_and_of_the_result(weights, monkeypatch):
-    monkeypatch.setattr(survey, "BLOCK", 1)
+    monkeypatch.setattr(passes, "BLOCK", 1)
     found = merge_tensors("lengths", [{"b": e["b"]} for e in EXPERTS], {"b": BASE["b"]},
                           weights=weights)["b"]  # fmt: skip
     one, two = (w * e["b"] for w, e in zip(weights, EXPERTS, strict=True))
     torch.testing.assert_close(found, torch.stack([one.norm(), two.norm(), (one + two).norm()]))
 
 
-@pytest.mark.parametrize("memory", [survey.IN_MEMORY, 0])
+@pytest.mark.parametrize("memory", [ranking.IN_MEMORY, 0])
 def test_a_share_may_count_only_what_is_not_0(monkeypatch, memory):
-    monkeypatch.setattr(survey, "IN_MEMORY", memory)
+    monkeypatch.setattr(ranking, "IN_MEMORY", memory)
     # Two and three of five entries changed: half is one of each.
     found = merge_tensors("cut_changes", EXPERTS, BASE)
     assert (found["a"].tolist(), found["b"].tolist()) == ([0.0, 2.0], [0.0, 4.0, 0.0])

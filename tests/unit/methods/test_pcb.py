@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from merger import survey
+from merger import ranking
 from merger.memory import merge_tensors
 from tests.unit.methods.test_hand_computed import TAU, check, merged
 
@@ -71,5 +71,5 @@ def test_experts_that_contradict_each_other_everywhere_cancel():
 def test_streamed_order_gives_the_same_winners(monkeypatch):
     base, experts = models()
     whole = flat(merge_tensors("pcb", experts, base))
-    monkeypatch.setattr(survey, "IN_MEMORY", 0)
+    monkeypatch.setattr(ranking, "IN_MEMORY", 0)
     assert torch.equal(flat(merge_tensors("pcb", experts, base)), whole)
