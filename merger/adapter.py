@@ -31,8 +31,11 @@ UNKNOWN = {
 }
 # These methods change the base itself before training.
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
-# Groups that repeat can take forever; patterns come from a file that nobody vouches for.
+# Groups that repeat, and many repeats, can take forever; patterns come from a file that nobody
+# vouches for.
 DANGEROUS = re.compile(r"[)\]][*+{]")
+REPEATS = re.compile(r"[*+{?]")
+MOST_REPEATS = 4
 MERGE_FIRST = "Merge it into its base with PEFT (merge_and_unload), and use that folder."
 
 
@@ -185,7 +188,8 @@ def _value_for(folder: Path, name: str, patterns: object, default: object) -> fl
 
 def _fits(folder: Path, pattern: str, name: str) -> bool:
     try:
-        if len(pattern) > 200 or DANGEROUS.search(pattern):
+        repeats = len(REPEATS.findall(pattern))
+        if len(pattern) > 200 or repeats > MOST_REPEATS or DANGEROUS.search(pattern):
             raise re.error("too complicated")
         return re.match(rf"(?:.*\.)?({pattern})$", name) is not None
     except re.error as error:

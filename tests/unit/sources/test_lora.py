@@ -274,6 +274,8 @@ BAD = {
     "lora_alpha must be a number": {"lora_alpha": "eight"},
     "cannot be used": {"alpha_pattern": {"(a+)+b": 1}},
     "cannot be used: ": {"alpha_pattern": {"(": 1}},
+    r"x!'? cannot be used: too": {"alpha_pattern": {".*" * 40 + "x!": 1}},
+    r"a'? cannot be used: too": {"alpha_pattern": {"a?" * 30 + "a" * 30: 1}},
     "repeated layers": {"layer_replication": [[0, 2]]},
 }
 
