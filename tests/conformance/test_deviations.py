@@ -198,6 +198,14 @@ def test_directions_that_cancel_are_averaged_here_and_refused_there():
     assert torch.equal(ours, base)
 
 
+def test_multislerp_does_not_depend_on_the_size_of_the_tensors():
+    tiny = [expert * 2.0**-40 for expert in MODELS.experts]
+    ours = merge_doubles("multislerp", tiny, None) * 2.0**40
+    torch.testing.assert_close(ours, merge_doubles("multislerp", MODELS.experts, None))
+    theirs = [ask("multislerp", e, None, {"weight": 1.0}) for e in (tiny, MODELS.experts)]
+    assert far(theirs[0] * 2.0**40, theirs[1]) > 1e-6
+
+
 def test_karcher_does_not_depend_on_the_size_of_the_tensors():
     tiny = [torch.tensor([2e-6, 0.0]), torch.tensor([0.0, 2e-6])]
     assert ask("karcher", tiny).tolist() == [0, 0]
