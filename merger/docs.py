@@ -98,6 +98,7 @@ def _facts(method: Method) -> list[tuple[str, str]]:
         ("Place", STAGES.get(method.stage, "")),
         ("Needs", ", ".join(method.needs) or "nothing but the experts"),
         ("Experts", count),
+        ("Order of the experts", method.order_words if method.stage == "merge" else ""),
         ("Gives", GIVES[method.output]),
         ("Works on", _cost(method)),
         ("Coefficients", "" if not method.weights_note else "without effect"),

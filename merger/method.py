@@ -19,6 +19,7 @@ FAMILIES = (
     "spectral", "selection", "masks", "adapters", "layer scaling",
 )  # fmt: skip
 Neutral = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
+Order = Callable[[Mapping[str, Any], int], bool]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Method:
     stage: Stage
     dialects: Mapping[str, Mapping[str, Any]]
     experts: tuple[int, int | None]
+    order: Order | None = None
     _by_name: Mapping[str, Param] = field(repr=False, default_factory=dict)
 
     @property
@@ -119,6 +121,23 @@ class Method:
     def scope_at(self, knobs: Mapping[str, Any]) -> str:
         """Return the smallest piece it can work on at these settings."""
         return self.scope(knobs) if callable(self.scope) else self.scope
+
+    def is_ordered(self, knobs: Mapping[str, Any], n: int) -> bool:
+        """Return whether the result depends on the order of n experts at these settings."""
+        most = self.experts[1]
+        if n < 2 or (most is not None and n > most):
+            return n > 1
+        return self.order(knobs, n) if self.order else "symmetric" not in self.laws
+
+    @property
+    def order_words(self) -> str:
+        """Where the order of the experts counts, in words; empty where it never does."""
+        most = self.experts[1]
+        if most is not None:
+            return f"the first {'one is' if most == 1 else f'{most} are'} used"
+        if self.order is not None:
+            return "counts at some settings"
+        return "" if "symmetric" in self.laws else "counts"
 
     def neutral_for(self, n: int) -> dict[str, Any]:
         """Return the settings at which n equal experts must come back."""

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 from merger.errors import RecipeError, did_you_mean
 from merger.knobs import Knob, Param, Share
 from merger.lazy import Tensor
-from merger.method import METHODS, SCOPES, Method, Neutral, Scope, Stage
+from merger.method import METHODS, SCOPES, Method, Neutral, Order, Scope, Stage
 from merger.signature import Feed, FeedUse, Of, Output, read_signature, summary_of
 
 __all__ = [
@@ -147,6 +147,7 @@ def merge_method(
     stage: Stage = "merge",
     dialects: Mapping[str, Mapping[str, Any]] | None = None,
     experts: tuple[int, int | None] = (1, None),
+    order: Order | None = None,
 ) -> Callable[[F], F]:
     """Register a function as a merge method and return it unchanged.
 
@@ -160,6 +161,8 @@ def merge_method(
         stage: "merge", or "before" / "after" for a verb.
         dialects: What each word of its `dialect` setting sets the others to.
         experts: The fewest and most experts it takes; the engine uses the first ones.
+        order: Whether the order of n experts counts, where that depends on the settings;
+            otherwise it does unless the method claims to be symmetric.
     Raises:
         TypeError: the signature breaks a rule of the grammar.
     """
@@ -169,7 +172,7 @@ def merge_method(
         by_name = {p.name: p for p in signature.params}
         method = Method(
             fn.__name__, title, family, summary_of(fn), paper, signature, laws, neutral or {},
-            scope, stage, dialects or {}, experts, by_name,
+            scope, stage, dialects or {}, experts, order, by_name,
         )  # fmt: skip
         _check(method)
         METHODS.add(method)

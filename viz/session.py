@@ -5,13 +5,13 @@ It is untrusted. `recipe_of` turns it into a checked `Recipe`; `draft_of` turns 
 a draft, so that a permalink, an edited YAML, an undo and a click on a plot all end the same way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merger.errors import MergeError, RecipeError
 from merger.recipe import Depth, Recipe, plain_value
 from merger.spec import METHODS
-from viz.catalog import MAX_EXPERTS, Catalog, Family, first_recipe
+from viz.catalog import MAX_EXPERTS, Catalog, Choice, Family, first_recipe
 
 KEPT = ("rules", "before", "out_dtype", "seed")
 
@@ -37,7 +37,7 @@ def recipe_of(draft: Mapping[str, Any], catalog: Catalog) -> Recipe:
         data["weights"] = weights
     kept = _mapping(draft.get("kept"))
     data |= {key: kept[key] for key in KEPT if kept.get(key) is not None}
-    return Recipe.from_json(data)
+    return Recipe.from_json(_follow(data, _list(draft.get("listed"))))
 
 
 def draft_of(recipe: Recipe, catalog: Catalog, previous: Mapping[str, Any] | None = None) -> dict:
@@ -46,7 +46,10 @@ def draft_of(recipe: Recipe, catalog: Catalog, previous: Mapping[str, Any] | Non
     Args:
         recipe: A checked recipe whose sources the catalog offers.
         catalog: What can be picked.
-        previous: An earlier draft; chips that the recipe leaves out keep their step and weight.
+        previous: An earlier draft; chips that the recipe leaves out keep their place, step and
+            weight.
+    Raises:
+        RecipeError: it takes two checkpoints of one model, for which there is one chip.
     """
     family = catalog.family_of(recipe)
     before = {}
@@ -54,8 +57,13 @@ def draft_of(recipe: Recipe, catalog: Catalog, previous: Mapping[str, Any] | Non
         rows_before = (_mapping(r) for r in _list(previous.get("experts")))
         before = {str(r.get("name")): r for r in rows_before}
     on = {e.source: (i, e) for i, e in enumerate(recipe.experts)}
+    if len(on) < len(recipe.experts):
+        raise RecipeError(
+            "The page shows one checkpoint of each model, and this recipe takes two of one.",
+            "Use the command line for several checkpoints of one run.",
+        )
     rows = []
-    for choice in family.choices:
+    for choice in _in_order(recipe, family, list(before)):
         row = dict(before.get(choice.name, {"name": choice.name, "step": None, "weight": 1.0}))
         row["on"] = choice.source in on
         if row["on"]:
@@ -73,6 +81,7 @@ def draft_of(recipe: Recipe, catalog: Catalog, previous: Mapping[str, Any] | Non
         "params": plain.get("params", {}),
         "after": plain.get("after", []),
         "kept": {key: plain[key] for key in KEPT if key in plain},
+        "listed": [e.name for e in recipe.experts],
     }
 
 
@@ -94,7 +103,9 @@ def opening(catalog: Catalog, text: str | None = None) -> tuple[Recipe, MergeErr
     """Return the recipe a page opens with, and what was wrong with the link if it was not used."""
     if text:
         try:
-            return recipe_from_text(text, catalog), None
+            recipe = recipe_from_text(text, catalog)
+            draft_of(recipe, catalog)
+            return recipe, None
         except MergeError as error:
             return first_recipe(catalog.families[0]), error
     return first_recipe(catalog.families[0]), None
@@ -113,6 +124,47 @@ def recipe_line(recipe: Recipe) -> str:
     after = "".join(f" → {s.verb}" for s in recipe.after)
     settings = f"({params})" if params else ""
     return f"{recipe.method}{settings} of {experts}{after}"
+
+
+def _in_order(recipe: Recipe, family: Family, before: Sequence[str]) -> list[Choice]:
+    """Return the choices as chips stand: experts in their order, others where they were."""
+    by_name = {choice.name: choice for choice in family.choices}
+    known = [by_name[name] for name in before if name in by_name]
+    choices = [*known, *(c for c in family.choices if c.name not in before)]
+    by_source = {choice.source: choice for choice in choices}
+    turns = iter([by_source[expert.source] for expert in recipe.experts])
+    on = {expert.source for expert in recipe.experts}
+    return [next(turns) if choice.source in on else choice for choice in choices]
+
+
+def _follow(data: dict[str, Any], listed: Sequence[Any]) -> dict[str, Any]:
+    """Let lists with one value per expert follow their experts to where the chips stand now.
+
+    Args:
+        data: A recipe as plain data.
+        listed: Names of the experts, in the order of the lists.
+    """
+    names = [expert["name"] for expert in data["experts"]]
+    if names == list(listed) or not set(names) <= set(listed):
+        return data
+    places = [listed.index(name) for name in names]
+
+    def follow(value: Any) -> Any:
+        fits = isinstance(value, list) and len(value) == len(listed)
+        return [value[i] for i in places] if fits else value
+
+    def follow_all(params: Any) -> Any:
+        whole = isinstance(params, Mapping)
+        return {k: follow(v) for k, v in params.items()} if whole else params
+
+    rules = data.get("rules") or []
+    moved = [
+        {k: follow_all(v) if k == "params" else follow(v) for k, v in rule.items()}
+        if isinstance(rule, Mapping)
+        else rule
+        for rule in rules
+    ]
+    return data | {"params": follow_all(data["params"])} | ({"rules": moved} if rules else {})
 
 
 def _needs_base(recipe: Recipe) -> bool:

@@ -11,6 +11,7 @@ from merger.spec import Knob, Weight, Weights, merge_method
     family="averaging",
     paper="arXiv:2305.16834",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+    order=lambda knobs, n: knobs["last"] is not None and knobs["last"] < n,
 )
 def checkpoint_average(
     theta: Weights,

@@ -17,6 +17,7 @@ RUNNING = ("running_mean", "running_var")
     paper="arXiv:2404.04616",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "local"),
     scope="tensor",
+    order=lambda knobs, _: knobs["follow"] != "others",
 )
 def variance_corrected(
     theta: Weights,

@@ -109,3 +109,54 @@ def test_the_recipe_line_says_it_in_words():
     )
     line = recipe_line(Recipe.from_yaml(text))
     assert line == "ties(scale 1.5) of a + b@8×0.5 → lines"
+
+
+def _moved(draft: dict, *names: str) -> dict:
+    by_name = {row["name"]: row for row in draft["experts"]}
+    return draft | {"experts": [by_name[name] for name in names]}
+
+
+def test_the_order_of_the_chips_is_the_order_of_the_recipe():
+    draft = _moved(_draft(method="opcm", params={}), "c", "a", "b")
+    draft["experts"][0]["weight"] = 0.5
+    recipe = recipe_of(draft, CATALOG)
+    assert [e.name for e in recipe.experts] == ["c", "a", "b"]
+    assert recipe.weights == (0.5, 1.0, 1.0)
+    again = recipe_from_text(recipe.to_yaml(), CATALOG)
+    assert [row["name"] for row in draft_of(again, CATALOG)["experts"]] == ["c", "a", "b"]
+
+
+def test_a_chip_that_is_off_keeps_its_place():
+    text = "method: ema\nbase: zoo:base\nexperts: [zoo:c, zoo:a]"
+    recipe = recipe_from_text(text, CATALOG)
+    assert [row["name"] for row in draft_of(recipe, CATALOG)["experts"]] == ["c", "b", "a"]
+    before = _moved(_draft(), "b", "a", "c")
+    draft = draft_of(recipe, CATALOG, before)
+    assert [(row["name"], row["on"]) for row in draft["experts"]] == [
+        ("b", False), ("c", True), ("a", True),
+    ]  # fmt: skip
+    assert recipe_of(draft, CATALOG) == recipe
+
+
+def test_lists_per_expert_follow_their_experts():
+    text = (
+        "method: ties\nbase: zoo:base\nexperts: [zoo:a, zoo:b, zoo:c]\n"
+        "params: {density: [0.1, 0.2, 0.3]}\nrules: [{match: '*', weights: [1, 2, 3]}]"
+    )
+    draft = draft_of(recipe_from_text(text, CATALOG), CATALOG)
+    recipe = recipe_of(_moved(draft, "c", "a", "b"), CATALOG)
+    assert recipe.params["density"] == (0.3, 0.1, 0.2)
+    assert recipe.rules[0].weights == (3.0, 1.0, 2.0)
+    draft["experts"][1]["on"] = False
+    assert recipe_of(draft, CATALOG).params["density"] == (0.1, 0.3)
+    assert recipe_of(draft | {"solo": "c"}, CATALOG).params["density"] == (0.3,)
+
+
+def test_two_checkpoints_of_one_model_are_not_shown_as_one():
+    recipe = recipe_from_text(
+        "method: ema\nbase: zoo:base\nexperts: ['zoo:a@8', {source: zoo:a, name: late}]", CATALOG
+    )
+    with pytest.raises(RecipeError, match="two of one"):
+        draft_of(recipe, CATALOG)
+    shown, error = opening(CATALOG, recipe.to_yaml())
+    assert shown == first_recipe(FAMILY) and error is not None
