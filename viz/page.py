@@ -47,7 +47,8 @@ _HEAD = "<h1>Mergescope</h1><p>Drag a coefficient and see what every task gains 
 
 
 def _tabs() -> None:
-    with gr.Tabs(elem_classes=["ms-tabs"]):
+    # style.css keeps the wrapped tabs in one row that scrolls: a menu hides what there is.
+    with gr.Tabs(elem_classes=["ms-tabs"], overflow_behavior="wrap"):
         for screen in SCREENS:
             with gr.Tab(screen.title, id=screen.id):
                 _screen(screen)
