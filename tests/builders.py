@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ def build_llama_family(
     dtype: str = "bfloat16",
     seed: int = 0,
     train_steps: int = 0,
+    keep: Sequence[int] = (),
 ) -> Path:
     """Save a base, its experts and a text file: Llama-shaped, sharded, tied head.
 
     `folder/base` and one folder per expert (about 9,300 parameters each) plus `folder/text.txt`
     of 64 windows. With `train_steps` the base learns all styles for a while, each expert its
-    own, and `folder/<expert>.txt` holds the text that the expert is good at.
+    own, and `folder/<expert>.txt` holds the text that the expert is good at. At the steps of
+    `keep` each expert is kept as the Trainer of transformers keeps it, in `checkpoint-N`.
     """
     quiet = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
@@ -43,7 +45,13 @@ def build_llama_family(
     for turn, (name, style) in enumerate(styles.items()):
         expert = _copy(base)
         if train_steps:
-            _train(expert, [_style_text(style, 4000, seed + 2)], train_steps, seed + turn)
+            kept = {step: folder / name / f"checkpoint-{step}" for step in keep}
+
+            def snap(step: int, model: LlamaForCausalLM, kept: dict[int, Path] = kept) -> None:
+                if step in kept:
+                    _keep(model, tokenizer, kept[step], dtype, step, train_steps)
+
+            _train(expert, [_style_text(style, 4000, seed + 2)], train_steps, seed + turn, snap)
             (folder / f"{name}.txt").write_text(_style_text(style, 64 * WINDOW, seed + 3), "utf-8")
         else:
             _shake(expert, seed + 10 + turn)
@@ -122,17 +130,40 @@ def _style_text(letters: str, length: int, seed: int) -> str:
     return text[:length]
 
 
-def _train(model: LlamaForCausalLM, texts: Sequence[str], steps: int, seed: int) -> None:
+def _keep(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    dtype: str,
+    step: int,
+    last: int,
+) -> None:
+    """Save a checkpoint with what a Trainer leaves beside the model."""
+    _save(model, tokenizer, folder, dtype, "base")
+    (folder / "optimizer.pt").write_bytes(b"not a model")
+    state = {"global_step": step, "max_steps": last}
+    (folder / "trainer_state.json").write_text(json.dumps(state), "utf-8")
+
+
+def _train(
+    model: LlamaForCausalLM,
+    texts: Sequence[str],
+    steps: int,
+    seed: int,
+    snap: Callable[[int, LlamaForCausalLM], None] | None = None,
+) -> None:
     tokenizer = byte_tokenizer()
     rows = [torch.tensor(tokenizer(text)["input_ids"]).unfold(0, 32, 16) for text in texts]
     windows = torch.cat(rows)  # (rows, 32)
     draw = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(steps):
+    for step in range(1, steps + 1):
         batch = windows[torch.randint(len(windows), (16,), generator=draw)]
         optimizer.zero_grad()
         model(input_ids=batch, labels=batch).loss.backward()
         optimizer.step()
+        if snap is not None:
+            snap(step, model)
 
 
 def _save(

@@ -7,7 +7,7 @@ from typing import Any
 
 from merger.errors import SourceError, did_you_mean
 from merger.recipe import Expert, Recipe
-from merger.sources import ModelFolder, list_models, open_source
+from merger.sources import ModelFolder, list_models, open_source, source_steps
 from merger.tasks import find_tasks, why_no_tasks
 from merger.zoo.read import zoo_info
 
@@ -26,8 +26,9 @@ class Choice:
         source: Source without a step.
         name: Its name in recipes and on chips.
         task: The task it was trained for; None when unknown.
-        steps: Steps of its checkpoints in order, the final one last; empty when there is one.
+        steps: Steps of its checkpoints in order; empty when there is one.
         scores: Own score by step ("final" for a single one): (value, n) on validation.
+        final: The step that stands for it where none is named; None when unknown.
     """
 
     source: str
@@ -35,12 +36,14 @@ class Choice:
     task: str | None
     steps: tuple[int, ...]
     scores: tuple[tuple[float, int] | None, ...]
+    final: int | None = None
 
     def score_at(self, step: int | None) -> tuple[float, int] | None:
         """Return its own score at a step, the final one when None; None when unknown."""
-        if step is None or step not in self.steps:
+        at = self.final if step is None else step
+        if at not in self.steps:
             return self.scores[-1] if self.scores else None
-        return self.scores[self.steps.index(step)]
+        return self.scores[self.steps.index(at)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Family:
                     "name": c.name,
                     "task": c.task,
                     "steps": list(c.steps),
+                    "final": c.final,
                     "scores": [None if s is None else [s[0], s[1]] for s in c.scores],
                 }
                 for c in self.choices
@@ -150,7 +154,8 @@ def zoo_family() -> Family:
     for expert in {e.name: e for e in info.experts}.values():
         steps = tuple(info.steps(expert.name))
         scores = tuple(info.accuracy(expert.name, step, "validation") for step in steps)
-        choices.append(Choice(f"zoo:{expert.name}", expert.name, expert.task, steps, scores))
+        source = f"zoo:{expert.name}"
+        choices.append(Choice(source, expert.name, expert.task, steps, scores, steps[-1]))
     return Family(
         id="zoo",
         title="Bundled experts",
@@ -197,7 +202,7 @@ def _folder_family(
         id=id,
         title=folder.name or str(folder),
         base=base.source if base else None,
-        choices=tuple(Choice(m.source, m.name, None, (), (None,)) for m in experts),
+        choices=tuple(_choice(m, folder) for m in experts),
         tasks=tuple(t.name for t in tasks),
         note="" if base else NO_BASE,
         missing="" if tasks else why_no_tasks(reference),
@@ -205,6 +210,12 @@ def _folder_family(
         group=group,
         base_name=base.name if base else "",
     )
+
+
+def _choice(model: ModelFolder, folder: Path) -> Choice:
+    found = source_steps(model.source, base_dir=folder)
+    scores = (None,) * max(1, len(found.steps))
+    return Choice(model.source, model.name, None, found.steps, scores, found.final)
 
 
 def first_recipe(family: Family) -> Recipe:

@@ -69,7 +69,7 @@ def draft_of(recipe: Recipe, catalog: Catalog, previous: Mapping[str, Any] | Non
         if row["on"]:
             index, expert = on[choice.source]
             weights = recipe.weights
-            row["step"] = expert.step if expert.step is not None else _last(choice.steps)
+            row["step"] = choice.final if expert.step is None else expert.step
             row["alias"] = None if expert.name == choice.name else expert.name
             row["weight"] = 1.0 if weights is None else plain_value(weights[index])
         rows.append(row)
@@ -189,7 +189,7 @@ def _expert(row: Mapping[str, Any], family: Family) -> dict[str, Any]:
     choice = family.choice(_text(row.get("name")))
     out: dict[str, Any] = {"source": choice.source, "name": row.get("alias") or choice.name}
     step = row.get("step")
-    if step is not None and choice.steps and step != choice.steps[-1]:
+    if step is not None and choice.steps and step != choice.final:
         if step not in choice.steps:
             raise RecipeError(
                 f"{choice.name} has no checkpoint at step {str(step)[:20]!r}.",
@@ -197,10 +197,6 @@ def _expert(row: Mapping[str, Any], family: Family) -> dict[str, Any]:
             )
         out["step"] = step
     return out
-
-
-def _last(steps: tuple[int, ...]) -> int | None:
-    return steps[-1] if steps else None
 
 
 def _word(value: Any) -> str:

@@ -78,7 +78,7 @@ function choice(id, label, options, current) {
 
 function chip(row, index) {
   const { name } = row;
-  const steps = offered(name)?.steps ?? [];
+  const { steps = [], final = null } = offered(name) ?? {};
   const toggle = h("button", { type: "button", class: "ms-chip__toggle", "data-expert": name,
     onclick: () => edit((draft) => {
       const mine = draft.experts[index];
@@ -87,9 +87,9 @@ function chip(row, index) {
     }) },
   h("span", { class: "ms-chip__dot", "aria-hidden": "true" }),
   h("span", { class: "ms-chip__name" }, name));
-  const step = steps.length > 1 && h("select", { class: "ms-chip__step", "aria-label": `${name}: training step`,
-    onchange: (e) => edit((draft) => { draft.experts[index].step = Number(e.target.value); }) },
-  steps.map((s) => h("option", { value: s }, String(s))));
+  const step = steps.length + (final === null) > 1 && h("select", { class: "ms-chip__step", "aria-label": `${name}: training step`,
+    onchange: (e) => edit((draft) => { draft.experts[index].step = e.target.value ? Number(e.target.value) : null; }) },
+  steps.map((s) => h("option", { value: s }, String(s))), final === null && h("option", { value: "" }, "final"));
   const alone = h("button", { type: "button", class: "ms-chip__solo", "aria-label": `Solo ${name}`,
     title: `Only ${name} (key ${index + 1})`, onclick: () => solo(name) }, "solo");
   return h("div", { class: "ms-chip", colour: colourOf(name), "data-as": row.alias || name },
@@ -118,8 +118,8 @@ function show() {
   state.draft.experts.forEach((row, index) => {
     const node = nodes[index];
     if (!node) return;
-    const { steps, scores } = offered(row.name) ?? { steps: [], scores: [] };
-    const at = Math.max(0, steps.length ? steps.indexOf(row.step ?? steps.at(-1)) : 0);
+    const { steps, scores, final } = offered(row.name) ?? { steps: [], scores: [] };
+    const at = Math.max(0, steps.indexOf(row.step ?? final));
     const active = state.draft.solo ? state.draft.solo === row.name : row.on;
     const idle = active && used && !used.includes(row.alias || row.name);
     node.classList.toggle("ms-chip--off", !active);
@@ -140,7 +140,7 @@ function show() {
       ? "Not used: this method takes fewer experts, the first ones that are on."
       : score ? `Own task: ${words} on validation, n ${score[1]}.` : row.name;
     const select = node.querySelector("select");
-    if (select) select.value = String(row.step ?? steps.at(-1));
+    if (select) select.value = String(row.step ?? final ?? "");
   });
 }
 

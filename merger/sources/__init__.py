@@ -14,7 +14,9 @@ from pkgutil import iter_modules
 from merger.checkpoint import Checkpoint
 from merger.errors import SourceError, did_you_mean
 from merger.header import shown
+from merger.layers import is_layers
 from merger.sources._folders import ModelFolder, list_models
+from merger.sources._steps import NO_STEPS, SourceSteps
 from merger.sources._visitor import SourceRules, resolve_visitor_source
 
 __all__ = [
@@ -22,9 +24,11 @@ __all__ = [
     "ModelFolder",
     "Opening",
     "SourceRules",
+    "SourceSteps",
     "list_models",
     "open_source",
     "resolve_visitor_source",
+    "source_steps",
     "split_source",
 ]
 
@@ -93,13 +97,35 @@ def open_source(
             "Does a recipe contain itself? Merge the inner ones first.",
         )
     rules = SourceRules.of(roots)
-    if rules is not None:
+    # Layers list sources of their own, each of which is judged when it is opened.
+    if rules is not None and not is_layers(source):
         source = resolve_visitor_source(source, rules)
     scheme, rest = split_source(source)
     opening = Opening(step, base_dir, rules, nesting, base)
     if scheme == "zoo":
         rest, opening = _take_step(source, rest, opening)
     return import_module(f"{__name__}.{scheme}").open_here(rest, opening)
+
+
+def source_steps(
+    source: str,
+    *,
+    base_dir: Path | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
+) -> SourceSteps:
+    """Return the training steps that a source keeps; none where its scheme knows of no steps.
+
+    Args:
+        source: Such as `zoo:mnist` or `file:models/a`.
+        base_dir: Folder that relative paths start from; None is the current one.
+        roots: What a visitor may open; None opens everything the process may read.
+    """
+    rules = SourceRules.of(roots)
+    if rules is not None:
+        source = resolve_visitor_source(source, rules)
+    scheme, rest = split_source(source)
+    look = getattr(import_module(f"{__name__}.{scheme}"), "steps_here", None)
+    return NO_STEPS if look is None else look(rest, Opening(base_dir=base_dir, roots=rules))
 
 
 def split_source(source: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from merger.errors import SourceError
 from merger.front_matter import read_front_matter
 from merger.layout import model_config, read_json
+from merger.sources._steps import folder_at
 
 
 class ModelFolder(NamedTuple):
@@ -37,9 +38,13 @@ def list_models(folder: Path) -> tuple[ModelFolder, ...]:
     paths = sorted(
         path
         for path in folder.iterdir()
-        if not path.name.startswith(".") and (path / "config.json").is_file()
+        if not path.name.startswith(".") and (_final(path) / "config.json").is_file()
     )
-    adapters = sorted(path.parent for path in folder.glob("[!.]*/adapter_config.json"))
+    adapters = sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and (_final(path) / "adapter_config.json").is_file()
+    )
     adapters = [path for path in adapters if path not in paths]
     configs = {path.name: _config(path) for path in paths}
     named = {p.name: _named(p, configs.get(p.name, {})) for p in [*paths, *adapters]}
@@ -54,17 +59,22 @@ def list_models(folder: Path) -> tuple[ModelFolder, ...]:
     return tuple(sorted(found))
 
 
+def _final(folder: Path) -> Path:
+    """Return where the model itself lies: a Trainer may have left it as its last checkpoint."""
+    return folder_at(folder, None, folder.name)
+
+
 def _config(folder: Path) -> dict[str, Any]:
     # One damaged model must not hide the others; opening it says what is wrong.
     try:
-        return model_config(folder) or {}
+        return model_config(_final(folder)) or {}
     except SourceError:
         return {}
 
 
 def _adapter_config(folder: Path) -> dict[str, Any]:
     try:
-        return read_json(folder / "adapter_config.json")
+        return read_json(_final(folder) / "adapter_config.json")
     except SourceError:
         return {}
 
@@ -92,8 +102,8 @@ def _base(names: list[str], named: dict[str, list[str]]) -> str | None:
 
 def _named(folder: Path, config: dict[str, Any]) -> list[str]:
     """Return every name under which a model says what it was fine-tuned from."""
-    tables = [config, read_front_matter(folder / "README.md")]
-    if (folder / "adapter_config.json").is_file():
+    tables = [config, read_front_matter(_final(folder) / "README.md")]
+    if (_final(folder) / "adapter_config.json").is_file():
         tables.append(_adapter_config(folder))
     found: list[str] = []
     for table in tables:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from merger.errors import SourceError
 from merger.header import shown
+from merger.sources._steps import folder_at
 
 ZOO_NAME = re.compile(r"zoo:[A-Za-z0-9][A-Za-z0-9._-]*(@[0-9]{1,12})?")
 HUB_NAME = re.compile(r"hub:[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?", re.ASCII)
@@ -58,8 +59,10 @@ def resolve_visitor_source(text: str, roots: SourceRules | Sequence[Path]) -> st
     if not parts or not plain or ":" in name or any(p.startswith((".", "/", "~")) for p in parts):
         raise _refused(text)
     for root in rules.folders:
-        adapter = (root / name / "adapter_config.json").is_file()
-        if (root / name).is_dir() and (adapter or scheme == "file"):
+        if not (root / name).is_dir():
+            continue
+        adapter = (folder_at(root / name, None, name) / "adapter_config.json").is_file()
+        if adapter or scheme == "file":
             return f"{scheme}:{_inside(root / name, rules, text)}"
     raise _refused(text)
 
@@ -67,7 +70,7 @@ def resolve_visitor_source(text: str, roots: SourceRules | Sequence[Path]) -> st
 def _inside(folder: Path, rules: SourceRules, text: str) -> Path:
     """Return the real folder once it and all its files are known to lie under the roots."""
     roots = [root.resolve() for root in rules.folders]
-    for path in (folder, *folder.iterdir()):
+    for path in (folder, *folder.iterdir(), *folder.glob("checkpoint-*/*")):
         real = path.resolve()
         if not any(real.is_relative_to(root) for root in roots):
             raise _refused(text)

@@ -11,20 +11,28 @@ from merger.checkpoint import Checkpoint
 from merger.errors import MergeError, SourceError
 from merger.header import shown
 from merger.sources import Opening, open_source
+from merger.sources._steps import NO_STEPS, SourceSteps, folder_at, folder_steps
 from merger.sources.hub import fetch
 
 
 def open_here(rest: str, opening: Opening) -> Checkpoint:
     """Put an adapter on the recipe's base, or else on the one that its config names."""
-    opening.refuse_step(f"lora:{rest}")
     folder, label = _find(rest, opening)
     if not folder.is_dir():
         raise SourceError(
             f"{shown(str(folder))} is no folder.",
             "Give the folder of an adapter: adapter_config.json and adapter_model.safetensors.",
         )
+    whole, folder = folder, folder_at(folder, opening.step, f"lora:{rest}")
+    if folder != whole:
+        label = f"{label or whole.name}@{folder.name.rpartition('-')[2]}"
     base = opening.base if opening.base is not None else _named_base(folder, opening)
     return AdaptedCheckpoint(base, folder, label)
+
+
+def steps_here(rest: str, opening: Opening) -> SourceSteps:
+    """Return the steps of the adapters in a Trainer's folder."""
+    return NO_STEPS if rest.startswith("hub:") else folder_steps(opening.path(rest))
 
 
 def _find(rest: str, opening: Opening) -> tuple[Path, str | None]:

@@ -24,5 +24,6 @@ def open_here(rest: str, opening: Opening) -> Checkpoint:
         merged.tensors,
         f"recipe {path.name}",
         folder=merged.folder,
+        config=merged.config,
         content_id=merged.digest,
     )
