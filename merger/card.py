@@ -8,6 +8,7 @@ import yaml
 
 from merger.checkpoint import Checkpoint
 from merger.front_matter import read_front_matter
+from merger.layered import models_in
 from merger.recipe import Recipe, plain_value
 from merger.spec import METHODS
 
@@ -18,7 +19,7 @@ class Origin(NamedTuple):
     """One model that went into a merge.
 
     Args:
-        role: "base" or "expert".
+        role: "base" or "expert"; for what layers are taken from, which one's layers.
         name: How the recipe or its folder calls it.
         content_id: Which weights exactly.
         license: What its own card says, or "" where it says nothing.
@@ -35,6 +36,14 @@ def origin_of(role: str, name: str, model: Checkpoint) -> Origin:
     table = read_front_matter(model.folder / "README.md") if model.folder is not None else {}
     found = table.get("license")
     return Origin(role, name, model.content_id(), found if isinstance(found, str) else "")
+
+
+def origins_of(role: str, name: str, model: Checkpoint) -> list[Origin]:
+    """Return what the card says about a model: a line for each that its layers are from."""
+    parts = models_in(model)
+    if len(parts) == 1 and parts[0] is model:
+        return [origin_of(role, name, model)]
+    return [origin_of(f"{role} {name}: layers", part.label, part) for part in parts]
 
 
 def model_card(
@@ -59,7 +68,7 @@ def model_card(
         scores: Measured scores by task, as text, if there are any.
     """
     method = METHODS[recipe.method]
-    experts = [origin for origin in origins if origin.role == "expert"]
+    experts = [origin for origin in origins if origin.role.startswith("expert")]
     whose = f" This is the model for {_escaped(shares)}. {storage}".rstrip() if shares else ""
     count = f"{len(experts)} fine-tuned model" + "s" * (len(experts) != 1)
     parts = [
@@ -99,7 +108,7 @@ def _front_matter(origins: Sequence[Origin]) -> str:
 
 def _origin_row(origin: Origin) -> tuple[str, ...]:
     license_ = _escaped(origin.license) or "not stated"
-    return origin.role, _escaped(origin.name), license_, f"`{origin.content_id[:16]}`"
+    return _escaped(origin.role), _escaped(origin.name), license_, f"`{origin.content_id[:16]}`"
 
 
 def _settings(recipe: Recipe) -> list[tuple[str, str]]:

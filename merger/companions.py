@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from merger.checkpoint import Checkpoint
+from merger.layout import model_config
 
 CONFIG = "config.json"
 SETTINGS = (
@@ -64,10 +65,12 @@ def _copy(source: Path | None, name: str, folder: Path) -> bool:
 
 
 def _write_config(reference: Checkpoint, folder: Path, out_dtype: str | None) -> None:
-    if out_dtype is None and _copy(reference.folder, CONFIG, folder):
-        return
     config = reference.config()
     if config is None:
+        return
+    # A model put together from layers lies in the folder of the first one, with another config.
+    as_it_is = reference.folder is not None and model_config(reference.folder) == config
+    if out_dtype is None and as_it_is and _copy(reference.folder, CONFIG, folder):
         return
     if out_dtype is not None:
         config = _with_dtype(config, out_dtype)

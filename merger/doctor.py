@@ -11,6 +11,7 @@ from merger.align import AlignReport, Problem, align
 from merger.checkpoint import Checkpoint
 from merger.errors import MergeError
 from merger.header import BITS
+from merger.layered import LayeredCheckpoint
 from merger.plan import Plan, plan
 from merger.recipe import Recipe
 from merger.sources import SourceRules, open_source
@@ -90,6 +91,7 @@ def doctor(
     experts = opened[len(opened) - len(recipe.experts) :]
     report = align(base, experts, read_heads=False)
     problems += report.problems
+    problems += _layer_notes(named, opened)
     cost = Cost(0, 0, 0, 0.0)
     try:
         planned = plan(recipe.resolved(), base, experts, report)
@@ -98,6 +100,18 @@ def doctor(
         problems.append(Problem("error", error.message, "recipe", error.hint))
     problems += _space_problems(out, cost.disk_bytes)
     return DoctorReport(_verdict(problems), tuple(problems), *cost)
+
+
+def _layer_notes(
+    named: Sequence[tuple[str, str, int | None]], opened: Sequence[Checkpoint]
+) -> list[Problem]:
+    """Return what is to be known of models that are put together from layers."""
+    return [
+        Problem("note", note, name, "")
+        for (name, _, _), model in zip(named, opened, strict=True)
+        if isinstance(model, LayeredCheckpoint)
+        for note in model.notes
+    ]
 
 
 class Cost(NamedTuple):

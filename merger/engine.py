@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
-from merger.card import model_card, origin_of
+from merger.card import model_card, origins_of
 from merger.claim import Claim, output_errors
 from merger.companions import copy_companions
 from merger.compute import Block, Prepared, prepare
 from merger.errors import MergeError, OutputError, RecipeError
 from merger.header import BITS, TensorInfo
+from merger.layered import models_in
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
 from merger.models import Models, open_models
@@ -97,12 +99,14 @@ class Merged:
     Args:
         tensors: Its tensors by their names on disk.
         digest: Names recipe and weights.
-        folder: Where the config and tokenizer of its base lie.
+        folder: Where the tokenizer of its base lies.
+        config: What the config of its base says.
     """
 
     tensors: Mapping[str, Tensor]
     digest: str
     folder: Path | None
+    config: Mapping[str, Any] | None
 
 
 def merge_in_memory(
@@ -122,7 +126,8 @@ def merge_in_memory(
             "Merge it into a folder, and use one of the models there.",
         )
     flat = _flat_tensors(models, device, cancel)
-    return Merged(_shaped(models, flat), models.digest, _home(models))
+    config = models.reference.config()
+    return Merged(_shaped(models, flat), models.digest, _home(models), config)
 
 
 def merge_parts(
@@ -184,7 +189,7 @@ def pick_device(device: str) -> str:
 def check_inputs_stay(models: Models, out: Path) -> None:
     """Refuse a target whose replacement would delete a model that is merged."""
     target = out.resolve()
-    for model in models.all:
+    for model in (part for whole in models.all for part in models_in(whole)):
         if model.folder is not None and model.folder.resolve().is_relative_to(target):
             raise OutputError(
                 f"{out} holds {model.label}, which is one of the models to merge.",
@@ -274,11 +279,10 @@ def _write_block(
 def _finish_folder(folder: Path, title: str, models: Models, expert: str | None) -> None:
     """Add everything that makes a folder of weights a model that others can load and judge."""
     recipe = models.recipe
-    origins = [] if models.base is None else [origin_of("base", models.base.label, models.base)]
-    origins += [
-        origin_of("expert", model.label if named.source.startswith("hub:") else named.name, model)
-        for named, model in zip(recipe.experts, models.experts, strict=True)
-    ]
+    origins = [] if models.base is None else origins_of("base", models.base.label, models.base)
+    for named, model in zip(recipe.experts, models.experts, strict=True):
+        name = model.label if named.source.startswith("hub:") else named.name
+        origins += origins_of("expert", name, model)
     storage = storage_sentence(models.plan) if expert is not None else ""
     card = model_card(title, recipe, origins, models.digest, shares=expert, storage=storage)
     with output_errors(folder):

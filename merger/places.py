@@ -25,6 +25,9 @@ SHARED = ("c_proj", "proj", "output", "wo", "out")
 ATTENTION = re.compile(r"att(?:n|ention)|^self$", re.IGNORECASE)
 NORM = re.compile(r"norm|^ln(?:_\w+)?$", re.IGNORECASE)
 EMBED = re.compile(r"embed|^wte$|^wpe$|^cls_token$|^patch|^shared$", re.IGNORECASE)
+# What data meets before the first layer, and names that only look so: heads.
+FIRST = re.compile(r"emb|^wte$|^wpe$|^cls_token$|^patch|^shared$|^conv[12]$|_pe$", re.IGNORECASE)
+OUTPUT = re.compile(r"unembed|embed_out|^lm_head$|^cls$", re.IGNORECASE)
 ORDER = ("embed", "norm", "q", "k", "v", "qkv", "o", "gate", "gate+up", "up", "down")
 LAST = ("bias", "pooler", "head")
 
@@ -38,6 +41,12 @@ def layer_of(key: str) -> int | None:
     """Return the number of the layer a tensor belongs to, or None outside the layers."""
     hit = LAYER.search(key)
     return int(hit.group(1)) if hit else None
+
+
+def comes_before_layers(key: str) -> bool:
+    """Return whether a tensor outside the layers is used before them, as embeddings are."""
+    words = key.split(".")
+    return any(FIRST.search(w) for w in words) and not any(OUTPUT.search(w) for w in words)
 
 
 def depth_of(layer: int | None, layers: int) -> float:

@@ -33,6 +33,8 @@ class Depth:
         if len(self.values) == 1:
             return self.values[0]
         s = u * (len(self.values) - 1)
+        # One value per layer must be that value: 1 / 49 · 49 is less than 1.
+        s = float(round(s)) if abs(s - round(s)) < 1e-9 else s
         i = min(int(s), len(self.values) - 2)
         frac = s - i
         if frac == 0.0:
@@ -48,7 +50,8 @@ class Expert:
     """One fine-tuned checkpoint.
 
     Args:
-        source: Where it comes from, such as `zoo:mnist`, `file:models/a` or `hub:org/name@rev`.
+        source: Where it comes from, such as `zoo:mnist`, `file:models/a` or `hub:org/name@rev`;
+            `layers:…` stands for runs of layers of other models, which recipes write as a list.
         name: How it is called; unique in a recipe, and part of the key of random draws.
         step: Which training step of the source; None is its final checkpoint.
     """

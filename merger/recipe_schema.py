@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from merger.errors import RecipeError, did_you_mean
+from merger.layers import build_layers, is_layers, layers_source, plain_layers, read_layers
 from merger.recipe import OUT_DTYPES, VERSION, Depth, Expert, Recipe, Rule, Step, plain_value
 
 KEYS = (
@@ -35,7 +36,7 @@ def build_recipe(data: Mapping[str, Any]) -> Recipe:
     return Recipe(
         method=_text(data["method"], "method"),
         experts=_experts(data.get("experts")),
-        base=None if data.get("base") is None else _text(data["base"], "base"),
+        base=None if data.get("base") is None else _base(data["base"]),
         weights=_number_list(data.get("weights"), "weights"),
         params=_params(data.get("params"), "params"),
         rules=tuple(_rule(r, i) for i, r in enumerate(_list(data.get("rules"), "rules"))),
@@ -50,7 +51,7 @@ def plain_recipe(recipe: Recipe) -> dict[str, Any]:
     """Return the canonical plain data of a recipe; defaults are left out."""
     out: dict[str, Any] = {"version": VERSION, "method": recipe.method}
     if recipe.base is not None:
-        out["base"] = recipe.base
+        out["base"] = _plain_base(recipe.base)
     out["experts"] = [_plain_expert(e) for e in recipe.experts]
     if recipe.weights is not None:
         out["weights"] = plain_value(recipe.weights)
@@ -69,7 +70,13 @@ def plain_recipe(recipe: Recipe) -> dict[str, Any]:
     return out
 
 
+def _plain_base(source: str) -> Any:
+    return {"layers": plain_layers(read_layers(source))} if is_layers(source) else source
+
+
 def _plain_expert(expert: Expert) -> Any:
+    if is_layers(expert.source):
+        return {"name": expert.name, "layers": plain_layers(read_layers(expert.source))}
     if expert.step is None and expert.name == default_name(expert.source):
         return expert.source
     out: dict[str, Any] = {"source": expert.source, "name": expert.name}
@@ -94,6 +101,9 @@ def default_name(source: str) -> str:
         >>> default_name("hub:org/model@main"), default_name("zoo:mnist@256")
         ('model', 'mnist')
     """
+    if is_layers(source):
+        names = (default_name(run.source) for run in read_layers(source))
+        return "+".join(dict.fromkeys(names))[:100]
     rest = source.split(":", 1)[1] if re.match(r"^[a-z]+:", source) else source
     if not source.startswith(("file:", "recipe:")):
         rest = rest.split("@", 1)[0]
@@ -120,8 +130,10 @@ def _expert(value: Any, index: int) -> Expert:
         value = {"source": value}
     if not isinstance(value, Mapping):
         raise RecipeError(f"{where} must be a source, got {kind_of(value)}.", "Write zoo:NAME.")
-    _keys(value, ("source", "name", "step"), where)
-    source = _text(value.get("source"), f"{where}: source")
+    _keys(value, ("source", "name", "step", "layers"), where)
+    if value.get("layers") is not None and (value.get("source"), value.get("step")) != (None,) * 2:
+        raise RecipeError(f"{where} has layers beside a source or step.", "Keep one of them.")
+    source = _source(value, where)
     step = value.get("step")
     found = re.fullmatch(r"(zoo:.*)@(\d{1,9})", source)
     if found:
@@ -134,6 +146,27 @@ def _expert(value: Any, index: int) -> Expert:
             f"{where}: step must be a whole number, got {step!r}.", "Write step: 256."
         )
     return Expert(source, _text(value.get("name", default_name(source)), f"{where}: name"), step)
+
+
+def _base(value: Any) -> str:
+    if isinstance(value, str):
+        value = {"source": value}
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"base must be a source, got {kind_of(value)}.", "Write zoo:base.")
+    _keys(value, ("source", "layers"), "base")
+    if None not in (value.get("source"), value.get("layers")):
+        raise RecipeError("base has layers beside a source.", "Keep one of them.")
+    return _source(value, "base")
+
+
+def _source(value: Mapping[str, Any], where: str) -> str:
+    """Return the source of a base or an expert; layers become their one canonical text."""
+    if value.get("layers") is not None:
+        return layers_source(build_layers(value["layers"], f"{where}: layers"))
+    source = value.get("source")
+    if isinstance(source, str) and is_layers(source):
+        return layers_source(read_layers(source))
+    return _text(source, where if where == "base" else f"{where}: source")
 
 
 def _rule(value: Any, index: int) -> Rule:

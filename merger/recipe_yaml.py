@@ -110,13 +110,22 @@ def dump_yaml(recipe: Recipe) -> str:
     for key, value in plain_recipe(recipe).items():
         if key in ("experts", "rules", "before", "after") and value:
             lines.append(f"{key}:")
-            lines += [f"- {_flow(item)}" for item in value]
+            lines += [line for item in value for line in _item(item)]
+        elif key == "base" and isinstance(value, dict):
+            lines += ["base:", "  layers:", *(f"  - {_flow(run)}" for run in value["layers"])]
         elif key == "params":
             lines.append("params:")
             lines += [f"  {k}: {_flow(v)}" for k, v in value.items()]
         else:
             lines.append(f"{key}: {_flow(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _item(item: Any) -> list[str]:
+    if not (isinstance(item, dict) and "layers" in item):
+        return [f"- {_flow(item)}"]
+    runs = [f"  - {_flow(run)}" for run in item["layers"]]
+    return [f"- name: {_flow(item['name'])}", "  layers:", *runs]
 
 
 class _Dumper(yaml.SafeDumper):

@@ -51,6 +51,11 @@ def has_own_head(model: Checkpoint, head: str, origin: str, *, read_heads: bool 
     return not (read_heads and _equal(model, head, origin))
 
 
+def heads_of(model: Checkpoint) -> tuple[str, ...]:
+    """Return the names of the output heads that a model stores."""
+    return tuple(key for key in model.tensors if _ends(key, HEADS))
+
+
 def _declared(model: Checkpoint) -> bool | None:
     config = model.config() or {}
     inner = config.get("text_config")

@@ -50,7 +50,7 @@ def test_a_text_that_cannot_be_shown_is_refused(text: str) -> None:
 
 
 def test_the_schemes_are_the_files_of_the_room() -> None:
-    assert SCHEMES == ("file", "hub", "lora", "recipe", "zoo")
+    assert SCHEMES == ("file", "hub", "layers", "lora", "recipe", "zoo")
     assert split_source("zoo:a@3") == ("zoo", "a@3")
     assert split_source("models/a") == ("file", "models/a")
 
