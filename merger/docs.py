@@ -7,8 +7,9 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from merger.evidence import EVIDENCE
+from merger.facts import Fact, facts_of, section_of, value_words
 from merger.knobs import Param
 from merger.spec import LAWS, METHODS, Method
 
@@ -22,19 +23,6 @@ expert's coefficient), T the number of experts, λ the scale. Settings are check
 valid; a slider covers the useful part of that. A setting marked *per expert* takes a list with one
 value per expert. Numbers may change with depth: `{depth: [first, …, last]}`.
 `python -m merger methods NAME` shows the same for one method."""
-WORKS_ON = {
-    "element": "single entries",
-    "row": "rows: one output channel each",
-    "tensor": "whole tensors",
-    "model": "the whole model at once",
-}
-GIVES = {
-    "delta": "one model",
-    "weight": "one model",
-    "per_task": "one model per expert",
-    "deltas": "changed task vectors",
-}
-STAGES = {"before": "a verb before the method", "after": "a verb after the method"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +44,12 @@ def page(methods: Sequence[Method]) -> str:
         family = method.family if method.stage == "merge" else "verbs"
         families.setdefault(family, []).append(method)
     laws = "\n".join(f"- {name}: {_escaped(text)}" for name, text in LAWS.items())
-    parts = [INTRO, f"Laws that the tests hold methods to, where they claim them:\n\n{laws}"]
+    sure = "\n".join(f"- {word}: {_escaped(text)}" for word, text in EVIDENCE.items())
+    parts = [
+        INTRO,
+        f"Laws that the tests hold methods to, where they claim them:\n\n{laws}",
+        f"How sure a method's specification is:\n\n{sure}",
+    ]
     parts += ["## Contents", _contents(families)]
     for family, members in families.items():
         parts.append(f"## {_capital(family)}")
@@ -69,17 +62,20 @@ def section(method: Method) -> str:
     parts = [f"### {_escaped(method.title)} (`{method.name}`)", _escaped(method.summary)]
     if method.formula:
         parts.append(f"```text\n{method.formula}\n```")
-    facts = [f"- **{name}**: {text}" for name, text in _facts(method) if text]
-    parts.append("\n".join(facts))
+    parts.append("\n".join(f"- **{fact.name}**: {_fact(fact)}" for fact in facts_of(method)))
     if method.params:
         parts.append(_settings(method.params))
     if method.dialects:
         parts.append(_dialects(method))
-    for name, text in (("Refuses", _paragraph(method.doc, "Raises")),
-                       ("Reference", _paragraph(method.doc, "Reference"))):  # fmt: skip
+    for name, head in (("Refuses", "Raises"), ("Reference", "Reference")):
+        text = section_of(method, head)
         if text:
             parts.append(f"**{name}**: {_linked(_escaped(text))}")
     return "\n\n".join(parts)
+
+
+def _fact(fact: Fact) -> str:
+    return _linked(_escaped(fact.text))
 
 
 def _contents(families: Mapping[str, Sequence[Method]]) -> str:
@@ -90,39 +86,14 @@ def _contents(families: Mapping[str, Sequence[Method]]) -> str:
     return "\n".join(lines)
 
 
-def _facts(method: Method) -> list[tuple[str, str]]:
-    low, high = method.experts
-    count = f"{low}" if low == high else f"{low} or more" if high is None else f"{low} to {high}"
-    neutral = method.neutral_for(3)
-    return [
-        ("Place", STAGES.get(method.stage, "")),
-        ("Needs", ", ".join(method.needs) or "nothing but the experts"),
-        ("Experts", count),
-        ("Order of the experts", method.order_words if method.stage == "merge" else ""),
-        ("Gives", GIVES[method.output]),
-        ("Works on", _cost(method)),
-        ("Coefficients", "" if not method.weights_note else "without effect"),
-        ("Neutral with 3 experts", ", ".join(f"`{k}: {_value(v)}`" for k, v in neutral.items())),
-        ("Laws", ", ".join(method.laws)),
-    ]
-
-
-def _cost(method: Method) -> str:
-    defaults = method.resolve({})
-    text = WORKS_ON[method.scope_at(defaults)]
-    surveyed = [use.of for use in method.feeds if use.feed.surveyed]
-    wide = any(of.scope_at(defaults) == "global" and of.wanted_at(defaults) for of in surveyed)
-    return f"{text}, after a pass over the whole models" if wide else text
-
-
 def _settings(params: Sequence[Param]) -> str:
     rows = [("setting", "default", "valid", "slider", "meaning"), ("---",) * 5]
     for param in params:
         symbol = f" ({_escaped(param.knob.symbol)})" if param.knob.symbol else ""
         each = ", *per expert*" if param.per_expert else ""
-        default = param.knob.none if param.default is None else _value(param.default)
+        default = param.knob.none if param.default is None else value_words(param.default)
         track = param.to_json()["slider"]
-        slider = " to ".join(_value(v) for v in track) if track and not param.choices else ""
+        slider = " to ".join(value_words(v) for v in track) if track and not param.choices else ""
         rows.append(
             (f"`{param.name}`{symbol}", f"`{default}`", _valid(param) + each, slider,
              _escaped(param.help))
@@ -138,26 +109,20 @@ def _valid(param: Param) -> str:
     low, high = param.knob.low, param.knob.high
     kind = "a whole number" if param.type is int else "a number"
     if low is not None and high is not None:
-        kind += f" from {_value(low)} to {_value(high)}"
+        kind += f" from {value_words(low)} to {value_words(high)}"
     elif low is not None:
-        kind += f" from {_value(low)} up"
+        kind += f" from {value_words(low)} up"
     elif high is not None:
-        kind += f" up to {_value(high)}"
+        kind += f" up to {value_words(high)}"
     return f"{kind}, or `{param.knob.none}`" if param.optional else kind
 
 
 def _dialects(method: Method) -> str:
     lines = []
     for word, settings in method.dialects.items():
-        changes = ", ".join(f"`{k}: {_value(v)}`" for k, v in settings.items())
+        changes = ", ".join(f"`{k}: {value_words(v)}`" for k, v in settings.items())
         lines.append(f"- `dialect: {word}` sets {changes}")
     return "\n".join(lines)
-
-
-def _paragraph(doc: str, head: str) -> str:
-    """Return a paragraph of a docstring that begins with a word and a colon."""
-    found = re.search(rf"^{head}: (.*(?:\n[ \t]+.*)*)", doc, re.MULTILINE)
-    return " ".join(found.group(1).split()) if found else ""
 
 
 def _linked(text: str) -> str:
@@ -180,12 +145,6 @@ def _anchor(method: Method) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

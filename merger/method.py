@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from merger.errors import RecipeError, did_you_mean
+from merger.evidence import Evidence
 from merger.knobs import Param
 from merger.signature import FeedUse, Signature, formula_of
 
@@ -39,6 +40,7 @@ class Method:
     dialects: Mapping[str, Mapping[str, Any]]
     experts: tuple[int, int | None]
     order: Order | None = None
+    evidence: Evidence | None = None
     _by_name: Mapping[str, Param] = field(repr=False, default_factory=dict)
 
     @property

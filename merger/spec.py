@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from merger.errors import RecipeError, did_you_mean
+from merger.evidence import EVIDENCE, Evidence
 from merger.knobs import Knob, Param, Share
 from merger.lazy import Tensor
 from merger.method import METHODS, SCOPES, Method, Neutral, Order, Scope, Stage
@@ -148,6 +149,7 @@ def merge_method(
     dialects: Mapping[str, Mapping[str, Any]] | None = None,
     experts: tuple[int, int | None] = (1, None),
     order: Order | None = None,
+    evidence: Evidence | None = None,
 ) -> Callable[[F], F]:
     """Register a function as a merge method and return it unchanged.
 
@@ -163,6 +165,7 @@ def merge_method(
         experts: The fewest and most experts it takes; the engine uses the first ones.
         order: Whether the order of n experts counts, where that depends on the settings;
             otherwise it does unless the method claims to be symmetric.
+        evidence: How sure its specification is; see `EVIDENCE`.
     Raises:
         TypeError: the signature breaks a rule of the grammar.
     """
@@ -172,7 +175,7 @@ def merge_method(
         by_name = {p.name: p for p in signature.params}
         method = Method(
             fn.__name__, title, family, summary_of(fn), paper, signature, laws, neutral or {},
-            scope, stage, dialects or {}, experts, order, by_name,
+            scope, stage, dialects or {}, experts, order, evidence, by_name,
         )  # fmt: skip
         _check(method)
         METHODS.add(method)
@@ -186,6 +189,8 @@ def _check(method: Method) -> None:
     for law in method.laws:
         if law not in LAWS:
             raise TypeError(f"{method.name}: {law!r} is no law. {did_you_mean(law, LAWS)}")
+    if method.evidence is not None and method.evidence not in EVIDENCE:
+        raise TypeError(f"{method.name}: evidence {method.evidence!r} is none of {[*EVIDENCE]}.")
     allowed = {"merge": ("delta", "weight", "per_task"), "before": ("deltas",)}
     if method.output not in allowed.get(method.stage, ("delta",)):
         raise TypeError(f"{method.name}: stage {method.stage!r} cannot return {method.output!r}.")

@@ -1,6 +1,7 @@
 """`methods [NAME]`: what can be done, and what each method lets one turn."""
 
 import argparse
+import textwrap
 from typing import Any
 
 from merger.cli.common import add_json, print_json, print_table, visible
@@ -36,11 +37,17 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _show(method: Any) -> None:
+    from merger.facts import facts_of  # noqa: PLC0415  (reads every method)
+
     print(f"{method.name}: {method.title}. {visible(method.summary)}")
     if method.formula:
         print(f"  {visible(method.formula)}")
-    print(f"family: {method.family}   stage: {method.stage}   paper: {method.paper or 'none'}")
-    print(f"needs:  {', '.join(method.needs) or 'nothing but the experts'}")
+    print(f"family: {method.family}   stage: {method.stage}   paper: {method.paper or 'none'}\n")
+    for fact in facts_of(method):
+        text = "; ".join(fact.lines) or fact.text
+        print(textwrap.fill(visible(f"{fact.name}: {text}"), 99, subsequent_indent="  "))
+        if fact.link:
+            print(f"  {fact.link}")
     if not method.params:
         return
     print()

@@ -13,6 +13,7 @@ Slider = Annotated[float, Knob(-20.0, 20.0, slider=(-4.0, 4.0), step=0.1)]
     "AMA (adaptive model averaging)",
     family="interpolation",
     paper="arXiv:2309.06256",
+    evidence="code read",
     laws=("zero", "single", "homogeneous", "odd", "shift", "local"),
     neutral={"base_share": 0.0},
     experts=(1, 1),
@@ -51,6 +52,8 @@ def ama(
         s5: The same for the fifth part, where there are six.
         s6: The same for the last part, where there are six.
         epsilon: Keeps the parts' shares from differing too much.
+    Fails: A part's share may pass 1, which goes past the model before instead of mixing. The paper
+        learns the shares from data; here nobody has checked the ones you set.
     Reference: Lin et al., Mitigating the Alignment Tax of RLHF, 2024, arXiv:2309.06256. Differs:
         the sᵢ are sliders instead of learned, every tensor is mixed instead of linear maps only;
         heads and final norms take a₀. A part's share may pass 1, as it may there.

@@ -9,6 +9,7 @@ from merger.spec import Delta, Deltas, Knob, merge_method
     "Task analogy",
     family="task arithmetic",
     paper="arXiv:2212.04089",
+    evidence="code read",
     laws=("zero", "idempotent", "homogeneous", "odd", "shift", "local"),
     neutral={"scale": 1.0},
     experts=(3, 3),
@@ -25,7 +26,9 @@ def analogy(
     Args:
         tau: Task vectors of A, B and C.
         scale: Multiplies the whole update.
-    Reference: Ilharco et al., Editing Models with Task Arithmetic, 2023, arXiv:2212.04089,
-        section 5.
+    Fails: Holds only as far as two tasks differ by the same change as the other two. Exchanging
+        the first expert with another one is another question.
+    Reference: Ilharco et al., Editing Models with Task Arithmetic, 2023, arXiv:2212.04089, section
+        5.
     """
     return (tau[2] + (tau[1] - tau[0])) * scale

@@ -39,6 +39,7 @@ def quartiles(knobs: Mapping[str, Any], entries: int) -> tuple[int, ...]:
     "Arcee Fusion",
     family="selection",
     paper="mergekit",
+    evidence="code run",
     laws=("zero", "local"),
     scope="tensor",
     experts=(1, 1),
@@ -59,8 +60,11 @@ def arcee_fusion(
         base: The base's weights.
         ordered: Quartiles of the importance I over the tensor.
         scale: Multiplies the changes that are taken over.
-    Reference: mergekit's `arcee_fusion`. The softmax runs over the last axis. Differs: computed
-        in double precision, over all entries of a tensor instead of a random million.
+    Fails: An entry is taken whole or not at all, so weights that belong together are torn apart.
+        What most entries changed by the same amount never stands out.
+    Cost: Quartiles over each tensor.
+    Reference: mergekit's `arcee_fusion`. The softmax runs over the last axis. Differs: computed in
+        double precision, over all entries of a tensor instead of a random million.
     """
     low, middle, high = ordered[:, 0].tolist()
     stands_out = importance(theta, base)[0] >= middle + 1.5 * (high - low)

@@ -8,6 +8,7 @@ from merger.spec import Weight, Weights, merge_method
     "Average",
     family="averaging",
     paper="arXiv:2203.05482",
+    evidence="code read",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
 )
 def average(theta: Weights) -> Weight:
@@ -17,6 +18,10 @@ def average(theta: Weights) -> Weight:
 
     Args:
         theta: The experts' weights.
-    Reference: Wortsman et al., Model soups, 2022, arXiv:2203.05482.
+    Words: soup, uniform, mean.
+    Fails: Every change counts 1/T only, so what one expert alone learned fades as experts are
+        added. Heads that started from different numbers average to nothing of use.
+    Reference: Wortsman et al., Model soups: averaging weights of multiple fine-tuned models
+        improves accuracy without increasing inference time, 2022, arXiv:2203.05482.
     """
     return mean(theta)

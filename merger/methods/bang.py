@@ -9,6 +9,7 @@ from merger.spec import Base, Delta, Knob, Weights, merge_method
     "BANG",
     family="interpolation",
     paper="arXiv:2309.17230",
+    evidence="paper's text",
     laws=("zero", "single", "homogeneous", "odd", "shift", "local"),
     neutral={"alpha": 1.0},
     experts=(1, 1),
@@ -27,8 +28,11 @@ def bang(
         theta: The expert's weights.
         base: The base's weights.
         alpha: 0 is the base, 1 the expert.
-    Reference: Lin et al., Spurious Feature Diversification, 2024, arXiv:2309.17230. Reconstructed
-        from the text of the paper. As a merge it is WiSE-FT at α = 0.5; what is new is how the
-        expert was trained, which a merge cannot make up for.
+    Fails: A merge cannot make up for an expert that was trained without label smoothing or Mixup:
+        then it is WiSE-FT.
+    Reference: Lin et al., Spurious Feature Diversification Improves Out-of-distribution
+        Generalization, 2024, arXiv:2309.17230. Reconstructed from the text of the paper. As a
+        merge it is WiSE-FT at α = 0.5; what is new is how the expert was trained, which a merge
+        cannot make up for.
     """
     return (theta[0] - base) * alpha

@@ -11,6 +11,7 @@ from merger.spec import Delta, Deltas, Knob, Ranks, merge_method, of
     "Breadcrumbs",
     family="sign consensus",
     paper="arXiv:2312.06795",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"density": 1.0, "gamma": 0.0, "scale": 1.0 / n},
     scope=lambda knobs: knobs["trim"],
@@ -42,8 +43,12 @@ def breadcrumbs(
         trim: Rank entries within each row (the paper) or within each tensor (mergekit).
         scale: Multiplies the whole update.
         dialect: Whose defaults to use; mergekit's ranks within tensors, with scale 1.
-    Reference: Davari and Belilovsky, Model Breadcrumbs, 2024, arXiv:2312.06795. Differs: a row is
-        one output channel, kernels included, and keeps at least one entry (the authors' code
-        ranks the last axis, which empties kernels of 3 × 3 at small shares).
+    Fails: Short rows keep one entry at least, a large part of a small kernel. What is kept is
+        added up, so λ has to fall as experts are added.
+    Cost: One ranking of each row or tensor per expert.
+    Reference: Davari and Belilovsky, Model Breadcrumbs: Scaling Multi-Task Model Merging with
+        Sparse Masks, 2024, arXiv:2312.06795. Differs: a row is one output channel, kernels
+        included, and keeps at least one entry (the authors' code ranks the last axis, which
+        empties kernels of 3 × 3 at small shares).
     """
     return total(band(ranks, density, gamma, trim, tau).mul_(tau)) * scale

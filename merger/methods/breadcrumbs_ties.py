@@ -39,6 +39,7 @@ def ballot(
     "Breadcrumbs TIES",
     family="sign consensus",
     paper="arXiv:2312.06795",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"density": 1.0, "gamma": 0.0, "scale": 1.0 / n},
     scope=lambda knobs: knobs["trim"],
@@ -76,8 +77,13 @@ def breadcrumbs_ties(
         combine: How values that agree become one; "weighted" divides by their coefficients.
         scale: Multiplies the whole update.
         dialect: Whose defaults to use; mergekit's ranks within tensors, with scale 1.
-    Reference: Davari and Belilovsky, Model Breadcrumbs, 2024, arXiv:2312.06795, with the election
-        of Yadav et al., 2023, arXiv:2306.01708, as mergekit's `breadcrumbs_ties` combines them.
+    Fails: The election runs over few entries at small densities, so most of what is kept stands
+        alone and is never outvoted. Short rows keep one entry at least.
+    Cost: One ranking of each row or tensor per expert.
+    Reference: Davari and Belilovsky, Model Breadcrumbs: Scaling Multi-Task Model Merging with
+        Sparse Masks, 2024, arXiv:2312.06795, with the election of Yadav et al., TIES-Merging:
+        Resolving Interference When Merging Models, 2023, arXiv:2306.01708, as mergekit's
+        `breadcrumbs_ties` combines them.
     """
     kept = band(ranks, density, gamma, trim, tau).mul_(tau)
     sign = elect_sign(kept, elect, tie, majority)

@@ -12,6 +12,7 @@ from merger.unified import Trimmed, ballot
     "Consensus",
     family="masks",
     paper="arXiv:2405.07813",
+    evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"strictness": 0.0, "k": 1, "scale": 1.0 / n},
 )
@@ -41,8 +42,11 @@ def consensus(
         unified: What the masks cut from: the sum of task vectors, or what TIES adds up.
         density: Share of entries each expert keeps before TIES; without effect on the sum.
         scale: Multiplies the whole update.
-    Reference: Wang et al., Localizing Task Information, 2024, arXiv:2405.07813. The authors choose
-        λₜ on validation from 0.2 to 0.6.
+    Fails: Drops what one expert alone needs, which for very different tasks is most of what it
+        learned. With k above the number of experts the base is left; λₜ comes from validation in
+        the paper, and this one from no data.
+    Reference: Wang et al., Localizing Task Information for Improved Model Merging and Compression,
+        2024, arXiv:2405.07813. The authors choose λₜ on validation from 0.2 to 0.6.
     """
     whole = unify(tau, cut, majority)
     count = total(own_masks(tau, whole, strictness))

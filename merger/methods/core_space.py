@@ -22,6 +22,7 @@ def within(tau: Deltas, key: Key, *, inner: Inner = "tsv_m", density: Share = 0.
     "Core Space",
     family="adapters",
     paper="arXiv:2509.17786",
+    evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
 )
@@ -41,6 +42,10 @@ def core_space(
         inner: The method that merges the cores: TSV-Merge, Iso-C, TIES within each tensor, or sum.
         density: Share of each core's entries that TIES keeps, the largest ones.
         scale: Multiplies the whole update.
+    Words: LoRA, SVD, low rank.
+    Fails: Added up it is task arithmetic, exactly. Of whole models the core is as large as the
+        matrix, so nothing is saved.
+    Cost: Two eigendecompositions per matrix, and the inner method's on small cores.
     Reference: Panariello et al., Accurate and Efficient Low-Rank Model Merging in Core Space,
         2025, arXiv:2509.17786. Differs: the bases come from the changes themselves instead of the
         adapters' factors, which span the same space; so it also takes whole models. What is no

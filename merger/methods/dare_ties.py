@@ -56,6 +56,7 @@ def ballot(
     "DARE TIES",
     family="drop and rescale",
     paper="arXiv:2311.03099",
+    evidence="code run",
     laws=(
         "zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "seeded",
     ),
@@ -109,8 +110,12 @@ def dare_ties(
         scale: Multiplies the whole update.
         dialect: Whose defaults to use; mergekit's and PEFT's do not trim, mergekit's adds up what
             agrees, PEFT's elects without coefficients.
-    Reference: Yu et al., Language Models are Super Mario, 2024, arXiv:2311.03099, with Yadav et
-        al., 2023, arXiv:2306.01708.
+    Words: LoRA, dropout, Bernoulli.
+    Fails: What is dropped by lot cannot vote, so another seed elects other signs. Two cuts follow
+        each other: the trim takes its share of what the lot has left.
+    Reference: Yu et al., Language Models are Super Mario: Absorbing Abilities from Homologous
+        Models as a Free Lunch, 2024, arXiv:2311.03099, with Yadav et al., TIES-Merging: Resolving
+        Interference When Merging Models, 2023, arXiv:2306.01708.
     """
     later = ballots == "equal"
     kept = keep(drop(raw if later else tau, draws, density, rescale), cut)

@@ -44,6 +44,7 @@ def ballot(
     "DELLA",
     family="drop and rescale",
     paper="arXiv:2406.11617",
+    evidence="code run",
     laws=(
         "zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "seeded",
         "local",
@@ -89,9 +90,14 @@ def della(
         scale: Multiplies the whole update.
         dialect: Whose defaults to use; mergekit's restores sums of magnitudes, with ε 0.15.
     Raises: an error when density lies within epsilon of 0 or 1 without being one of them.
-    Reference: Deep et al., DELLA-Merging, 2024, arXiv:2406.11617. A row is one output channel, a
-        vector one row; entries of equal size rank by their place. mergekit ranks kernels of
-        more than two axes along the second axis only.
+    Words: MagPrune, dropout, Bernoulli.
+    Fails: A density within ε of 0 or 1 is refused. Rows of one entry have no rank and are kept by
+        lot alone; what is dropped cannot vote, so another seed elects other signs.
+    Cost: One ranking of each row per expert.
+    Reference: Deep et al., DELLA-Merging: Reducing Interference in Model Merging through
+        Magnitude-Based Sampling, 2024, arXiv:2406.11617. A row is one output channel, a vector one
+        row; entries of equal size rank by their place. mergekit ranks kernels of more than two
+        axes along the second axis only.
     """
     kept = magprune(tau, draws, ranks, density, epsilon, rescale)
     sign = elect_sign(kept, elect, tie, majority)

@@ -11,6 +11,7 @@ from merger.spec import Delta, Deltas, Knob, Ranks, Uniform, merge_method, of
     "DELLA linear",
     family="drop and rescale",
     paper="arXiv:2406.11617",
+    evidence="code run",
     laws=(
         "zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "seeded",
         "local",
@@ -50,7 +51,11 @@ def della_linear(
         scale: Multiplies the whole update.
         dialect: Whose defaults to use; mergekit's restores sums of magnitudes, with ε 0.15.
     Raises: an error when density lies within epsilon of 0 or 1 without being one of them.
-    Reference: Deep et al., DELLA-Merging, 2024, arXiv:2406.11617, as mergekit's `della_linear`
-        combines it. A row is one output channel, a vector one row.
+    Words: MagPrune, dropout, Bernoulli.
+    Fails: A density within ε of 0 or 1 is refused. Signs are not compared: what disagrees cancels.
+    Cost: One ranking of each row per expert.
+    Reference: Deep et al., DELLA-Merging: Reducing Interference in Model Merging through
+        Magnitude-Based Sampling, 2024, arXiv:2406.11617, as mergekit's `della_linear` combines it.
+        A row is one output channel, a vector one row.
     """
     return total(magprune(tau, draws, ranks, density, epsilon, rescale)) * scale

@@ -59,6 +59,7 @@ def shifted(
     "DOGE",
     family="spectral",
     paper="arXiv:2501.01230",
+    evidence="other's code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift"),
     scope="tensor",
 )
@@ -95,6 +96,10 @@ def doge(
         subspace: One direction in so many counts as shared and stays as it is.
         project: Keep each step out of the shared directions; the code at hand does so for slopes
             only, after which Adam leaves the space again.
+    Words: orthogonal projection, subspace, AdaPGD.
+    Fails: By far the slowest method here. Equal experts do not come back. In absolute units the
+        length fits one size of model only; the step's own size is ours.
+    Cost: One SVD per expert and matrix, one more, and `steps` steps of Adam over each matrix.
     Reference: Wei et al., Modeling Multi-Task Model Merging as Adaptive Projective Gradient
         Descent, 2025, arXiv:2501.01230, after a third party's code. What is no matrix of a linear
         layer stays at the base. A shift that did not help is not made.

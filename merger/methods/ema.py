@@ -10,6 +10,7 @@ from merger.spec import Knob, Weight, Weights, merge_method
     "EMA",
     family="averaging",
     paper="arXiv:2305.16834",
+    evidence="standard formula",
     laws=("single", "idempotent", "homogeneous", "odd", "shift", "local"),
 )
 def ema(
@@ -24,8 +25,10 @@ def ema(
     Args:
         theta: The checkpoints' weights, the oldest first.
         decay: How much of what is there already stays; 0 is the last checkpoint, 1 the first.
-    Reference: a variant of checkpoint averaging; Schmidt et al., Free Lunch, 2023,
-        arXiv:2305.16834.
+    Fails: The order of the list is the order of training: the same checkpoints in another order
+        are another model. A decay near 1 stays with the first checkpoint.
+    Reference: a variant of checkpoint averaging; Schmidt et al., Free Lunch: Robust Cross-Lingual
+        Transfer via Model Checkpoint Averaging, 2023, arXiv:2305.16834.
     """
     last = len(theta) - 1
     first = [decay**last]

@@ -9,6 +9,7 @@ from merger.spec import Base, Delta, Knob, Weights, merge_method
     "ExPO",
     family="interpolation",
     paper="arXiv:2404.16792",
+    evidence="other's code read",
     laws=("zero", "single", "homogeneous", "odd", "shift", "local"),
     neutral={"alpha": 0.0},
     experts=(1, 1),
@@ -27,7 +28,9 @@ def expo(
         theta: The expert's weights.
         base: The base's weights.
         alpha: How far past the expert, as a share of the way from the base; 0 is the expert.
-    Reference: Zheng et al., Weak-to-Strong Extrapolation, 2024, arXiv:2404.16792. It is WiSE-FT
-        with α = 1 + α of ExPO.
+    Fails: Takes one expert, and enlarges its mistakes with what it learned. Nothing bounds how far
+        is too far.
+    Reference: Zheng et al., Weak-to-Strong Extrapolation Expedites Alignment, 2024,
+        arXiv:2404.16792. It is WiSE-FT with α = 1 + α of ExPO.
     """
     return (theta[0] - base) * (1.0 + alpha)

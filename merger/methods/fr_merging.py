@@ -29,6 +29,7 @@ def filtered(
     "FR-Merging",
     family="spectral",
     paper="arXiv:2411.16815",
+    evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
 )
@@ -53,7 +54,13 @@ def fr_merging(
         rho: Where "distance" cuts; from 0.71 on it removes nothing of a square matrix.
         align: First scale the experts to the same mean magnitude within each tensor.
         scale: Multiplies the whole update.
-    Reference: Zheng and Wang, FREE-Merging, 2024, arXiv:2411.16815. Matrices of linear layers
-        only; everything else stays as in the base. The share kept is our setting.
+    Words: Fourier, FFT, high-pass.
+    Fails: With `filter_by: distance` the strength follows the shape of a matrix: ρ = 0.7 removes
+        0.02 % of a square one and 58 % of one three times as high as wide. Everything but matrices
+        of linear layers stays as in the base.
+    Cost: One Fourier transform there and back per expert and matrix.
+    Reference: Zheng and Wang, FREE-Merging: Fourier Transform for Model Merging with Lightweight
+        Experts, 2024, arXiv:2411.16815. Matrices of linear layers only; everything else stays as
+        in the base. The share kept is our setting.
     """
     return update * scale

@@ -67,6 +67,7 @@ def measured(each: Filtered) -> Deltas:
     "FREE-Merging",
     family="masks",
     paper="arXiv:2411.16815",
+    evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift"),
     scope="tensor",
 )
@@ -106,10 +107,15 @@ def free_merging(
         rho: Where "distance" cuts; from 0.71 on it removes nothing of a square matrix.
         align: First scale the experts to the same mean magnitude within each tensor.
         scale: Multiplies the whole update.
-    Reference: Zheng and Wang, FREE-Merging, 2024, arXiv:2411.16815. Matrices of linear layers
-        only, means over these; everything else stays as in the base. λ is applied once (the
-        authors' code applies it twice to what all share), and rows too short for the share
-        keep one entry.
+    Words: Fourier, FFT, high-pass.
+    Fails: Gives one model per expert, so the task of an input must be known. Everything but
+        matrices of linear layers stays as in the base. Very small shares are enlarged the most, so
+        an expert's few own entries may outweigh all else.
+    Cost: One Fourier transform there and back per expert and matrix.
+    Reference: Zheng and Wang, FREE-Merging: Fourier Transform for Model Merging with Lightweight
+        Experts, 2024, arXiv:2411.16815. Matrices of linear layers only, means over these;
+        everything else stays as in the base. λ is applied once (the authors' code applies it twice
+        to what all share), and rows too short for the share keep one entry.
     """
     ratios = [_ratio(o, s, density) for o, s in zip(own[1], shared[1], strict=True)]
     factors = torch.tensor(ratios).to(tau).reshape(-1, *[1] * base.dim())

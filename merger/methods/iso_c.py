@@ -16,6 +16,7 @@ def flattened(tau: Deltas, key: Key, *, full: bool = False, conv_as_matrix: bool
     "Iso-C",
     family="spectral",
     paper="arXiv:2502.04959",
+    evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
 )
@@ -35,7 +36,12 @@ def iso_c(
         scale: Multiplies the whole update; matrices are a sum, everything else is a mean.
         full: Strengthen directions that no expert changed too, as the authors' code does.
         conv_as_matrix: Decompose kernels too, as matrices of one row per output channel.
-    Reference: Marczak et al., No Task Left Behind, 2025, arXiv:2502.04959. Differs: directions
-        that are only rounding stay out unless `full`; in the sum of LoRA adapters they are most.
+    Words: isotropic, orthogonal, SVD, flat spectrum.
+    Fails: A single expert does not come back, because all its directions become equally strong.
+        With `full`, adapters and unchanged tensors gain directions that nobody learned.
+    Cost: One SVD per matrix.
+    Reference: Marczak et al., No Task Left Behind: Isotropic Model Merging with Common and
+        Task-Specific Subspaces, 2025, arXiv:2502.04959. Differs: directions that are only rounding
+        stay out unless `full`; in the sum of LoRA adapters they are most.
     """
     return update * scale

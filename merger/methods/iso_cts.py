@@ -20,6 +20,7 @@ def spread(tau: Deltas, key: Key, *, common: Common = 0.8, conv_as_matrix: bool 
     "Iso-CTS",
     family="spectral",
     paper="arXiv:2502.04959",
+    evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
 )
@@ -39,9 +40,14 @@ def iso_cts(
         scale: Multiplies the whole update; matrices are a sum, everything else is a mean.
         common: Share of the directions that is common; 1 is Iso-C.
         conv_as_matrix: Decompose kernels too, as matrices of one row per output channel.
-    Reference: Marczak et al., No Task Left Behind, 2025, arXiv:2502.04959. Differs: directions
-        that are only rounding stay out, and the common ones never become fewer than none, where
-        other implementations stop with an error.
+    Words: isotropic, orthogonal, SVD, flat spectrum.
+    Fails: A single expert does not come back, because all its directions become equally strong.
+        Small matrices with many experts leave little or no room for directions of their own.
+    Cost: One SVD per expert and matrix, and three more.
+    Reference: Marczak et al., No Task Left Behind: Isotropic Model Merging with Common and
+        Task-Specific Subspaces, 2025, arXiv:2502.04959. Differs: directions that are only rounding
+        stay out, and the common ones never become fewer than none, where other implementations
+        stop with an error.
     """
     return update * scale
 

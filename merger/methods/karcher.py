@@ -15,6 +15,7 @@ Matrix = list[list[float]]
     "Karcher mean",
     family="interpolation",
     paper="arXiv:2603.04972",
+    evidence="code run",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "local"),
 )
 def karcher(
@@ -40,6 +41,10 @@ def karcher(
         tol: Steps shorter than this end the search.
         space: Average the experts' weights, or their task vectors (which needs a base).
     Raises: an error when the coefficients add up to 0.
+    Words: spherical, geodesic, Riemannian.
+    Fails: Opposite experts have no one mean. Ten steps need not be enough where experts lie far
+        apart: raise `max_iter` and lower `tol`.
+    Cost: Inner products of all pairs; the steps are taken on these alone.
     Reference: Karcher, 1977; mergekit's `karcher`, arXiv:2603.04972. Differs: experts may count
         differently, and only vectors of length 0 have no direction.
     """

@@ -8,6 +8,7 @@ from merger.spec import Coefficients, Weight, Weights, merge_method
     "Linear",
     family="averaging",
     paper="arXiv:2203.05482",
+    evidence="code run",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
 )
 def linear(theta: Weights, weights: Coefficients, *, normalize: bool = True) -> Weight:
@@ -20,7 +21,12 @@ def linear(theta: Weights, weights: Coefficients, *, normalize: bool = True) -> 
         weights: One coefficient per expert; negative ones are valid.
         normalize: Divide by the sum of the coefficients, so that they act as shares.
     Raises: an error when the coefficients add up to 0 and are to be normalised.
-    Reference: Wortsman et al., Model soups, 2022, arXiv:2203.05482; mergekit's `linear`.
+    Words: weighted average, soup, mergekit.
+    Fails: Coefficients that add up to 0 are refused, and where they almost do the weights explode.
+        Without a base, no expert's change can be told from what all share.
+    Reference: Wortsman et al., Model soups: averaging weights of multiple fine-tuned models
+        improves accuracy without increasing inference time, 2022, arXiv:2203.05482; mergekit's
+        `linear`.
     """
     result = weighted_total(theta, weights)
     return result / divisor(weights) if normalize else result

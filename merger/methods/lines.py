@@ -25,6 +25,7 @@ def _is_auto(knobs: Mapping[str, Any]) -> bool:
     "LiNeS",
     family="layer scaling",
     paper="arXiv:2410.17146",
+    evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral={"alpha": 1.0, "beta": 0.0},
     stage="after",
@@ -51,8 +52,12 @@ def lines(
         merged: Sum of magnitudes of the merged update.
         alpha: Factor of the first layer; auto matches the size of the experts' average.
         beta: How much the factor grows to the last layer.
-    Reference: Wang et al., LiNeS, 2025, arXiv:2410.17146. Tensors outside the layers get α; one
-        single layer gets α + β.
+    Words: layer scaling, depth.
+    Fails: Models whose names show no layers are scaled by α throughout. Embeddings, heads and
+        final norms count as first layers, though heads change late.
+    Reference: Wang et al., LiNeS: Post-training Layer Scaling Prevents Forgetting and Enhances
+        Model Merging, 2025, arXiv:2410.17146. Tensors outside the layers get α; one single layer
+        gets α + β.
     """
     if alpha is None:
         alpha = experts / merged if merged > 0.0 else 1.0

@@ -10,6 +10,7 @@ from merger.spec import Delta, Deltas, Knob, merge_method
     "MagMax",
     family="selection",
     paper="arXiv:2407.06322",
+    evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral={"scale": 1.0},
 )
@@ -25,8 +26,11 @@ def magmax(
     Args:
         tau: Task vectors.
         scale: Multiplies the whole update.
-    Reference: Marczak et al., MagMax, 2024, arXiv:2407.06322. Of changes of one size the later
-        expert's counts, which is the only place where the order of the experts does.
+    Fails: The largest change wins whether others agree or not, so one expert with long task
+        vectors takes most entries. Of equal magnitudes the later expert wins.
+    Reference: Marczak et al., MagMax: Leveraging Model Merging for Seamless Continual Learning,
+        2024, arXiv:2407.06322. Of changes of one size the later expert's counts, which is the only
+        place where the order of the experts does.
     """
     result = tau[0]
     for row in tau[1:]:

@@ -10,6 +10,7 @@ from merger.spec import Cut, Delta, Deltas, Knob, merge_method, of
     "Magnitude pruning",
     family="task arithmetic",
     paper="PEFT, combination_type magnitude_prune",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral=lambda n: {"density": 1.0, "scale": 1.0 / n},
 )
@@ -33,6 +34,10 @@ def magnitude_prune(
         density: Share of entries each expert keeps, the largest ones.
         trim: Rank entries within each tensor (PEFT) or over the whole model.
         scale: Multiplies the whole update.
+    Words: LoRA, adapters, top-k.
+    Fails: Signs are not compared: what disagrees cancels. What agrees piles up with the number of
+        experts.
+    Cost: One exact cut per expert.
     Reference: PEFT's add_weighted_adapter, `magnitude_prune_svd`. Differs: a share above 0 keeps
         one entry at least.
     """

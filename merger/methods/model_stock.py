@@ -10,6 +10,7 @@ from merger.spec import Delta, Deltas, Gram, merge_method
     "Model Stock",
     family="averaging",
     paper="arXiv:2403.19522",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
 )
 def model_stock(tau: Deltas, gram: Gram, *, clamp: bool = True) -> Delta:
@@ -21,8 +22,13 @@ def model_stock(tau: Deltas, gram: Gram, *, clamp: bool = True) -> Delta:
         tau: Task vectors.
         gram: Their inner products over the tensor.
         clamp: Keep the mean cosine within 0 and 1, so that the step never turns around.
-    Reference: Jang et al., Model Stock, 2024, arXiv:2403.19522. The mean of cosines, per tensor;
-        one expert comes back as it is.
+    Words: mergekit, angle.
+    Fails: Experts whose changes are at right angles give the base: nothing is merged. Without
+        `clamp` opposing experts turn the step around (measured: 6 times backwards for three at a
+        mean cosine of −0.4).
+    Cost: One inner product per pair of experts and tensor.
+    Reference: Jang et al., Model Stock: All we need is just a few fine-tuned models, 2024,
+        arXiv:2403.19522. The mean of cosines, per tensor; one expert comes back as it is.
     """
     return mean(tau) * _ratio(gram.tolist(), clamp)
 

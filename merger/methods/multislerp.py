@@ -16,6 +16,7 @@ CANCELLED = 1e-6
     "NLERP (multislerp)",
     family="interpolation",
     paper="mergekit",
+    evidence="code run",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "local"),
 )
 def multislerp(
@@ -39,6 +40,10 @@ def multislerp(
         space: Average the experts' weights, or their task vectors (which needs a base).
         normalize: Divide the coefficients by their sum.
     Raises: an error when the coefficients add up to 0 and are to be normalised.
+    Words: spherical.
+    Fails: It promises a step on the sphere that is always 0, so it is a mean of directions and not
+        SLERP. Where directions cancel it falls back to the weighted mean.
+    Cost: Inner products of all pairs.
     Reference: mergekit's `multislerp`, whose step on the sphere is always 0, so that it is this.
         Differs: where the directions cancel, experts are averaged instead of refused. For a true
         mean on the sphere there is Karcher.

@@ -13,6 +13,7 @@ from merger.spec import Knob, Weight, Weights, merge_method
     "MWA (reconstructed weighting)",
     family="averaging",
     paper="arXiv:2504.18580",
+    evidence="reconstructed",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
 )
 def mwa(
@@ -32,9 +33,13 @@ def mwa(
         by: What the metric is: a loss (lower is better) or a step (later is better).
         penalty: How much the metric counts; 0 is the plain average.
     Raises: an error when a step is negative.
-    Reference: Wang et al., Metrics-Weighted Averaging, 2025, arXiv:2504.18580. Reconstructed from
-        the text of the paper, whose exact formula is not published. Losses of 0 or less are all
-        moved up until the lowest is a hundredth of their range.
+    Words: LoRA, checkpoints.
+    Fails: The formula of the paper is not published, so the weights may differ from the authors'.
+        Training losses compare checkpoints of one run, not experts of different tasks.
+    Reference: Wang et al., Parameter-Efficient Checkpoint Merging via Metrics-Weighted Averaging,
+        2025, arXiv:2504.18580. Reconstructed from the text of the paper, whose exact formula is
+        not published. Losses of 0 or less are all moved up until the lowest is a hundredth of
+        their range.
     """
     values = _values(metric, len(theta))
     return weighted_total(theta, _shares(values, by, penalty))

@@ -9,6 +9,7 @@ from merger.spec import Base, Delta, Knob, Weights, merge_method
     "NearSwap",
     family="selection",
     paper="mergekit",
+    evidence="code run",
     laws=("zero", "single", "odd", "shift", "local"),
     neutral={"t": 1e6},
     experts=(1, 1),
@@ -27,6 +28,8 @@ def nearswap(
         theta: The expert's weights.
         base: The base's weights.
         t: The furthest an entry moves, in units of the weights; 0 is the base.
+    Fails: The bound has the units of the weights: the same number is much for one model and
+        nothing for another. Takes one expert only.
     Reference: mergekit's `nearswap`, after an idea of alchemonaut. Differs: for t below 1e-6 the
         bound holds for changes below 1e-6 too.
     """

@@ -21,6 +21,7 @@ def _is_whole(knobs: Mapping[str, Any]) -> bool:
     "NuSLERP",
     family="interpolation",
     paper="mergekit",
+    evidence="code run",
     laws=("idempotent", "symmetric", "homogeneous", "odd", "local"),
     scope=lambda knobs: "element" if _is_whole(knobs) else "tensor",
     experts=(2, 2),
@@ -45,6 +46,10 @@ def nuslerp(
         weights: One coefficient per expert; where they add up to 0, t is 0.5.
         axis: What is one vector: the whole tensor, each row (last axis) or column (first axis).
         space: Walk between the experts' weights, or between their task vectors (needs a base).
+    Words: spherical.
+    Fails: Takes two experts only. Opposite vectors have no one arc between them, and get the
+        straight line.
+    Cost: Inner products of the pair.
     Reference: mergekit's `nuslerp`, whose `nuslerp_row_wise` means columns. Differs: parallel and
         opposite vectors, and those of length 0, are joined by a straight line.
     """

@@ -24,6 +24,7 @@ def taken_in(tau: Deltas, key: Key, *, alpha: Alpha = 0.5, strict: bool = False)
     "OPCM",
     family="spectral",
     paper="arXiv:2501.09522",
+    evidence="code read",
     laws=("zero", "single", "homogeneous", "odd", "shift"),
     scope="tensor",
 )
@@ -46,9 +47,15 @@ def opcm(
         alpha: Share of the strength so far that later experts must not touch.
         strict: Keep later experts out of the protected directions from both sides, as the text of
             the paper has it; otherwise only out of their common block, as the code does.
-    Reference: Tang et al., Merging Models on the Fly Without Retraining, 2025, arXiv:2501.09522.
-        Matrices of linear layers are cleaned, everything else is added up. Differs: directions
-        that the sum so far does not have are left alone.
+    Words: orthogonal projection, continual, sequential, SVD.
+    Fails: Another order of experts is another model. Vectors and embeddings are added up without
+        cleaning and outgrow the matrices (measured: four equal experts give 0.915 of the change of
+        a matrix and 3.66 times that of its bias).
+    Cost: One SVD per expert and matrix but for the first.
+    Reference: Tang et al., Merging Models on the Fly Without Retraining: A Sequential Approach to
+        Scalable Continual Model Merging, 2025, arXiv:2501.09522. Matrices of linear layers are
+        cleaned, everything else is added up. Differs: directions that the sum so far does not have
+        are left alone.
     """
     if size[0] == 0.0:
         return torch.zeros_like(taken)

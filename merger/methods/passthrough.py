@@ -9,6 +9,7 @@ from merger.spec import Knob, Weight, Weights, merge_method
     "Passthrough",
     family="interpolation",
     paper="mergekit",
+    evidence="code run",
     laws=("single", "idempotent", "homogeneous", "odd", "local"),
     experts=(1, 1),
 )
@@ -24,6 +25,9 @@ def passthrough(
     Args:
         theta: The expert's weights.
         scale: Multiplies the weights themselves, not a task vector; 1 copies them.
+    Words: frankenmerge, stack.
+    Fails: Merges nothing: it is for stacking layers of several models, and any scale but 1 changes
+        what a layer computes.
     Reference: mergekit's `passthrough`, there mostly to stack layers of several models.
     """
     return theta[0] * scale

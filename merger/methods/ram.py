@@ -10,6 +10,7 @@ from merger.spec import Delta, Deltas, Knob, merge_method
     "RAM",
     family="selection",
     paper="arXiv:2601.13572",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "odd", "shift", "local"),
 )
 def ram(
@@ -26,8 +27,11 @@ def ram(
         tau: Task vectors.
         epsilon: Changes up to this size count as none, in units of the weights.
         scale: Multiplies the whole update.
-    Reference: Reinforced Agent Merging, 2026, arXiv:2601.13572, as mergekit's `ram`. The bound ε
-        is absolute, so it does not follow the size of the changes.
+    Fails: The bound ε is absolute: experts with changes below it are lost, and the same experts
+        scaled up are not. What disagrees cancels.
+    Reference: Reinforced Agent Merging; Behavior Knowledge Merge in Reinforced Agentic Models,
+        2026, arXiv:2601.13572, as mergekit's `ram`. The bound ε is absolute, so it does not follow
+        the size of the changes.
     """
     result = torch.zeros_like(tau[0])
     count = torch.zeros_like(result)

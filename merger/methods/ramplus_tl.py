@@ -32,6 +32,7 @@ def shared(tau: Deltas, *, epsilon: Epsilon = 1e-5) -> Deltas:
     "RAM+",
     family="selection",
     paper="arXiv:2601.13572",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "odd", "shift", "local"),
 )
 def ramplus_tl(
@@ -56,7 +57,11 @@ def ramplus_tl(
         alpha: The highest ratio of shared to own entries that counts.
         epsilon: Changes up to this size count as none, in units of the weights.
         scale: Multiplies the whole update.
-    Reference: Reinforced Agent Merging, 2026, arXiv:2601.13572, as mergekit's `ramplus_tl`.
+    Fails: The bound ε is absolute: experts with changes below it are lost, and the same experts
+        scaled up are not. Where everything is shared nothing is enlarged.
+    Cost: One count over each tensor.
+    Reference: Reinforced Agent Merging; Behavior Knowledge Merge in Reinforced Agentic Models,
+        2026, arXiv:2601.13572, as mergekit's `ramplus_tl`.
     """
     count = _active(tau, epsilon)
     single = torch.eq(count, 1.0, out=torch.empty_like(count))

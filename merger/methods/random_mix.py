@@ -10,6 +10,7 @@ from merger.spec import Delta, Deltas, Knob, Uniform, merge_method
     "Random mix",
     family="selection",
     paper="arXiv:2407.06322",
+    evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
 )
 def random_mix(
@@ -26,7 +27,10 @@ def random_mix(
         tau: Task vectors.
         draws: Uniform random numbers.
         scale: Multiplies the whole update.
-    Reference: the baseline of Marczak et al., MagMax, 2024, arXiv:2407.06322.
+    Fails: A baseline: neighbouring weights come from different experts by lot, and another seed is
+        another model.
+    Reference: the baseline of Marczak et al., MagMax: Leveraging Model Merging for Seamless
+        Continual Learning, 2024, arXiv:2407.06322.
     """
     result, highest = tau[0], draws[0]
     for row, draw in zip(tau[1:], draws[1:], strict=True):

@@ -12,6 +12,7 @@ from merger.threads import one_thread
     "RMM",
     family="adapters",
     paper="arXiv:2510.14163",
+    evidence="reconstructed",
     laws=(
         "zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local",
     ),
@@ -32,9 +33,15 @@ def rmm(
         gram: Their inner products over the tensor.
         base: The base's weights.
         basis: How many basis models are kept; as many as there are experts loses nothing.
-    Reference: Towards Reversible Model Merging For Low-rank Weights, 2025, arXiv:2510.14163.
-        Reconstructed from the text of the paper: one set of coefficients per tensor, which is
-        optimal in the sum of squares; the error is the sum of the other eigenvalues.
+    Words: LoRA, compression, low rank.
+    Fails: Gives one model per expert, so the task of an input must be known. With fewer basis
+        models than experts each comes back with an error; with one basis model all become
+        multiples of it. Whether the paper shares coefficients as here is not known.
+    Cost: One eigendecomposition of T × T numbers per tensor.
+    Reference: Alipour and Amiri, Towards Reversible Model Merging For Low-rank Weights, 2025,
+        arXiv:2510.14163. Reconstructed from the text of the paper: one set of coefficients per
+        tensor, which is optimal in the sum of squares; the error is the sum of the other
+        eigenvalues.
     """
     shares = _shares(gram, min(basis, len(tau)))
     return torch.stack([add_update(base, weighted_total(tau, row)) for row in shares])

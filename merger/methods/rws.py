@@ -29,6 +29,7 @@ def changes(theta: Weights, base: Base) -> Deltas:
     "RWS (robust weight signatures)",
     family="task arithmetic",
     paper="arXiv:2302.12480",
+    evidence="code read",
     laws=("idempotent", "homogeneous", "odd", "shift", "local"),
     experts=(2, None),
 )
@@ -64,9 +65,14 @@ def rws(
             which then is no robust one.
         batch_norm: Treat batch norms like everything else, or give them the robust experts' mean.
     Raises: an error when the last expert is the target and there is no robust one beside it.
-    Reference: Robust Weight Signatures, 2023, arXiv:2302.12480. Differs: α/N counts once (the
-        authors' code multiplies by it twice); layers are counted, not convolutions; an unchanged
-        clean expert leaves the whole change as the signature.
+    Words: orthogonal, robustness, patching.
+    Fails: Needs experts of one data set with and without a corruption; others have no signature to
+        speak of. Only the first layers change, so robustness that lies deeper is not carried over.
+    Cost: One inner product per robust expert and tensor.
+    Reference: Cai et al., Robust Weight Signatures: Gaining Robustness as Easy as Patching
+        Weights?, 2023, arXiv:2302.12480. Differs: α/N counts once (the authors' code multiplies by
+        it twice); layers are counted, not convolutions; an unchanged clean expert leaves the whole
+        change as the signature.
     """
     last = len(theta) - (target == "last")
     if last < 2:

@@ -10,6 +10,7 @@ from merger.spec import Knob, Weight, Weights, merge_method
     "SALSA",
     family="averaging",
     paper="arXiv:2411.01798",
+    evidence="paper's text",
     laws=("idempotent", "homogeneous", "odd", "shift", "local"),
     experts=(2, 2),
 )
@@ -25,8 +26,10 @@ def salsa(
     Args:
         theta: The two experts' weights.
         t: 0 is the first expert, 1 the second.
-    Reference: Chegini et al., SALSA, 2024, arXiv:2411.01798. Reconstructed from the text of the
-        paper. There the mix is the reference model of reinforcement learning, which is not part
-        of a merge.
+    Fails: Takes two experts only. What the paper gains from it comes from the reinforcement
+        learning around it, which is no part of a merge.
+    Reference: Chegini et al., SALSA: Soup-based Alignment Learning for Stronger Adaptation in
+        RLHF, 2024, arXiv:2411.01798. Reconstructed from the text of the paper. There the mix is
+        the reference model of reinforcement learning, which is not part of a merge.
     """
     return weighted_total(theta, (1.0 - t, t))

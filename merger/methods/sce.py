@@ -12,6 +12,7 @@ from merger.spec import Delta, Deltas, Knob, merge_method
     "SCE",
     family="sign consensus",
     paper="arXiv:2408.07990",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
     dialects={"mergekit": {"floor": 1e-6}, "fusechat": {"select": "weights"}},
@@ -39,8 +40,11 @@ def sce(
         scale: Multiplies the whole update.
         dialect: Whose defaults to use; mergekit's floor of 1e-6 makes most fine-tuned language
             models count the same, FuseChat's code selects for the weights alone.
-    Reference: Wan et al., FuseChat, 2024, arXiv:2408.07990. Differs: nothing is selected with one
-        expert, whose variance is 0 everywhere.
+    Fails: Where experts are equal nothing differs, so `select_topk` below 1 selects nothing and
+        the base stays. mergekit's floor counts all experts the same wherever changes are small, as
+        most fine-tuned language models' are.
+    Reference: Wan et al., FuseChat: Knowledge Fusion of Chat Models, 2024, arXiv:2408.07990.
+        Differs: nothing is selected with one expert, whose variance is 0 everywhere.
     """
     chosen = selected(tau, select_topk)
     sizes = [sum_of_squares(row) / max(1, row.numel()) for row in chosen]

@@ -13,6 +13,7 @@ PARALLEL = 0.9995
     "SLERP",
     family="interpolation",
     paper="Shoemake 1985",
+    evidence="code run",
     laws=("idempotent", "homogeneous", "odd", "local"),
     experts=(2, 2),
 )
@@ -30,6 +31,10 @@ def slerp(
         theta: The two experts' weights.
         gram: Their inner products over the tensor.
         t: 0 is the first expert, 1 the second.
+    Words: spherical, mergekit.
+    Fails: Takes two experts only, and sees the weights and not the changes: experts of one base
+        are nearly parallel there, where it is the straight line.
+    Cost: Inner products of the pair.
     Reference: Shoemake, Animating rotation with quaternion curves, 1985. Each tensor is one
         vector. Nearly parallel tensors are interpolated on the straight line.
     """

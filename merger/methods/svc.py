@@ -13,6 +13,7 @@ from merger.threads import one_thread
     "SVC",
     family="spectral",
     paper="arXiv:2602.05536",
+    evidence="other's code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
     stage="after",
@@ -33,7 +34,12 @@ def svc(
         tau: Task vectors.
         key: The tensor's name.
         alpha: The least an expert counts; 0.1 fits sums and means, 1 fits TSV-Merge and WUDI.
-    Reference: Singular Value Calibration, 2026, arXiv:2602.05536. Changes matrices only.
+    Words: SVD, spectrum.
+    Fails: Changes matrices only. Directions in which experts oppose each other are bounded by α
+        alone, and a small α enlarges them up to 1/α times.
+    Cost: One SVD per matrix.
+    Reference: Li et al., When Shared Knowledge Hurts: Spectral Over-Accumulation in Model Merging,
+        2026, arXiv:2602.05536. Changes matrices only.
     """
     if not is_matrix(key, tau) or not update.any():
         return update

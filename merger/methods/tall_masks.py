@@ -11,6 +11,7 @@ from merger.unified import Trimmed, ballot
     "TALL-masks",
     family="masks",
     paper="arXiv:2405.07813",
+    evidence="code read",
     laws=("zero", "single", "symmetric", "homogeneous", "odd", "shift", "local"),
 )
 def tall_masks(
@@ -39,8 +40,13 @@ def tall_masks(
         unified: What the masks cut from: the sum of task vectors, or what TIES adds up.
         density: Share of entries each expert keeps before TIES; without effect on the sum.
         scale: Multiplies the whole update.
-    Reference: Wang et al., Localizing Task Information, 2024, arXiv:2405.07813. The authors choose
-        λₜ on validation from 0.2 to 0.6. Stored as base, τ_MT and one bit per entry and expert.
+    Words: mask, compression.
+    Fails: Gives one model per expert, so the task of an input must be known. λₜ comes from
+        validation in the paper, and this one from no data. Equal experts get masks of all ones or
+        all zeros, depending on λₜ alone.
+    Reference: Wang et al., Localizing Task Information for Improved Model Merging and Compression,
+        2024, arXiv:2405.07813. The authors choose λₜ on validation from 0.2 to 0.6. Stored as
+        base, τ_MT and one bit per entry and expert.
     """
     whole = unify(tau, cut, majority)
     return add_updates(base, own_masks(tau, whole, strictness).mul_(whole * scale))

@@ -10,6 +10,7 @@ from merger.spec import Coefficients, Delta, Deltas, Knob, merge_method
     "Task arithmetic",
     family="task arithmetic",
     paper="arXiv:2212.04089",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"scale": 1.0 / n},
     dialects={"mergekit": {"scale": 1.0}, "peft": {"scale": 1.0}},
@@ -32,6 +33,9 @@ def task_arithmetic(
         scale: Multiplies the whole update; below 0 it forgets instead of learning.
         normalize: Divide the update by the sum of the coefficients (unless that is 0).
         dialect: Whose defaults to use: the paper's, or mergekit's and PEFT's (scale 1).
+    Words: task vector, negation, forgetting, LoRA, cat.
+    Fails: What disagrees cancels, and what agrees piles up: the more experts, the smaller λ has to
+        be.
     Reference: Ilharco et al., Editing Models with Task Arithmetic, 2023, arXiv:2212.04089. Over
         adapters it is PEFT's `cat` (and `svd`, once written as an adapter).
     """

@@ -40,6 +40,7 @@ def ballot(
     "TIES",
     family="sign consensus",
     paper="arXiv:2306.01708",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral={"density": 1.0},
     dialects={
@@ -82,8 +83,13 @@ def ties(
         scale: Multiplies the whole update.
         dialect: Whose defaults to use; mergekit's and PEFT's trim per tensor, mergekit's takes
             weighted means, PEFT's elects without coefficients.
-    Reference: Yadav et al., TIES-Merging, 2023, arXiv:2306.01708. Differs: exactly k entries are
-        kept (the authors' code keeps k + 1), equal magnitudes by lowest index.
+    Words: LoRA, top-k, majority.
+    Fails: Ranked over the whole model, tensors with small changes may keep nothing. At density 1
+        it is still not task arithmetic unless all signs agree. Coefficients of both signs can make
+        `combine: weighted` explode (measured: 340 from changes of at most 2.3).
+    Reference: Yadav et al., TIES-Merging: Resolving Interference When Merging Models, 2023,
+        arXiv:2306.01708. Differs: exactly k entries are kept (the authors' code keeps k + 1),
+        equal magnitudes by lowest index.
     """
     later = ballots == "equal"
     kept = keep(raw if later else tau, cut)

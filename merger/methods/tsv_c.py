@@ -13,6 +13,7 @@ from merger.threads import one_thread
     "TSV-Compress",
     family="spectral",
     paper="arXiv:2412.00081",
+    evidence="code read",
     laws=(
         "zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local",
     ),
@@ -39,8 +40,12 @@ def tsv_c(
         key: The tensor's name.
         density: Share of the directions each expert keeps, at least one; 1/T shares them out.
         conv_as_matrix: Compress kernels too, as matrices of one row per output channel.
-    Reference: Gargiulo et al., Task Singular Vectors, 2025, arXiv:2412.00081. What is no matrix
-        is kept whole.
+    Words: TSV, TSVC, SVD, compression, low rank.
+    Fails: Gives one model per expert, so the task of an input must be known. What an expert
+        changed in many directions is lost at a small share.
+    Cost: One SVD per expert and matrix.
+    Reference: Gargiulo et al., Task Singular Vectors: Reducing Task Interference in Model Merging,
+        2025, arXiv:2412.00081. What is no matrix is kept whole.
     """
     stack = tau.flatten(2) if conv_as_matrix and tau.dim() == 5 else tau
     if is_matrix(key, stack) and stack.any():

@@ -15,6 +15,7 @@ def turned_apart(tau: Deltas, key: Key, *, conv_as_matrix: bool = False) -> Delt
     "TSV-Merge",
     family="spectral",
     paper="arXiv:2412.00081",
+    evidence="code read",
     laws=("zero", "single", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
 )
@@ -32,9 +33,15 @@ def tsv_m(
         update: The experts' strongest directions, turned apart and added up.
         scale: Multiplies the whole update; matrices are a sum, everything else is a mean.
         conv_as_matrix: Decompose kernels too, as matrices of one row per output channel.
-    Reference: Gargiulo et al., Task Singular Vectors, 2025, arXiv:2412.00081. Differs: directions
-        that are only rounding are left out, so that an unchanged or repeated expert adds nothing
-        made up (the authors' code errs by 173 % for four equal experts); with more experts than
-        directions each offers its strongest one, where the authors' code gives no update at all.
+    Words: TSV, TSVM, orthogonal, Procrustes, SVD, low rank.
+    Fails: Each expert keeps 1/T of the directions, so the weaker ones are lost as experts are
+        added; from more experts than directions on each offers one at most. Everything but
+        matrices is averaged under the same α.
+    Cost: One SVD per expert and matrix, and two more.
+    Reference: Gargiulo et al., Task Singular Vectors: Reducing Task Interference in Model Merging,
+        2025, arXiv:2412.00081. Differs: directions that are only rounding are left out, so that an
+        unchanged or repeated expert adds nothing made up (the authors' code errs by 173 % for four
+        equal experts); with more experts than directions each offers its strongest one, where the
+        authors' code gives no update at all.
     """
     return update * scale

@@ -28,6 +28,7 @@ def exclusive(tau: RawDeltas, *, rank: Share = 0.1, shared_scale: SharedScale = 
     "Twin-Merging",
     family="spectral",
     paper="arXiv:2406.15479",
+    evidence="code read",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral={"rank": 1.0},
     scope="tensor",
@@ -51,8 +52,13 @@ def twin(
         rank: Share of each matrix's directions that an expert keeps to itself.
         shared_scale: Scale of the task arithmetic that experts share.
     Raises: an error when the coefficients add up to 0.
-    Reference: Lu et al., Twin-Merging, 2024, arXiv:2406.15479. Differs: the mix is fixed, where
-        the paper trains a router that chooses it for each input. With rank 1 and equal
-        coefficients it is the plain average, whatever is shared.
+    Words: router, SVD, low rank.
+    Fails: A fixed mix cannot choose an expert for an input, which is what the paper's router is
+        for. At rank 1 with equal coefficients it is the plain average, whatever is shared.
+    Cost: One SVD per expert and matrix.
+    Reference: Lu et al., Twin-Merging: Dynamic Integration of Modular Expertise in Model Merging,
+        2024, arXiv:2406.15479. Differs: the mix is fixed, where the paper trains a router that
+        chooses it for each input. With rank 1 and equal coefficients it is the plain average,
+        whatever is shared.
     """
     return total(tau) * shared_scale + weighted_total(own, weights) / divisor(weights)

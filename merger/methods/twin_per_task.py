@@ -19,6 +19,7 @@ def exclusive(tau: Deltas, *, rank: Share = 0.1, shared_scale: SharedScale = 0.2
     "Twin-Merging per task",
     family="masks",
     paper="arXiv:2406.15479",
+    evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral={"rank": 1.0},
     scope="tensor",
@@ -41,8 +42,12 @@ def twin_per_task(
         own: The strongest directions of what each expert knows alone.
         rank: Share of each matrix's directions that an expert keeps to itself.
         shared_scale: Scale of the task arithmetic that experts share.
-    Reference: Lu et al., Twin-Merging, 2024, arXiv:2406.15479, for inputs whose task is known;
-        the paper trains a router that finds it. Vectors are kept whole, kernels count as
-        matrices of one row per output channel.
+    Words: router, SVD, low rank, compression.
+    Fails: Gives one model per expert, so the task of an input must be known. What an expert
+        changed in many directions is lost at a small rank.
+    Cost: One SVD per expert and matrix.
+    Reference: Lu et al., Twin-Merging: Dynamic Integration of Modular Expertise in Model Merging,
+        2024, arXiv:2406.15479, for inputs whose task is known; the paper trains a router that
+        finds it. Vectors are kept whole, kernels count as matrices of one row per output channel.
     """
     return add_updates(base, own + total(tau) * shared_scale)

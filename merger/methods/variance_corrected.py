@@ -15,6 +15,7 @@ RUNNING = ("running_mean", "running_var")
     "Variance-corrected average",
     family="averaging",
     paper="arXiv:2404.04616",
+    evidence="code read",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "local"),
     scope="tensor",
     order=lambda knobs, _: knobs["follow"] != "others",
@@ -41,9 +42,11 @@ def variance_corrected(
         own: Share of the first expert's spread in the mix of "both".
         epsilon: Added to both variances; the paper's 1e-4 undoes most of it for transformers.
         space: Average the experts' weights, or their task vectors (which needs a base).
-    Reference: Vanishing Variance Problem in Fully Decentralized Neural-Network Systems, 2024,
-        arXiv:2404.04616. Differs: ε is 1e-12. Running statistics are averaged. One number has no
-        spread: it is averaged too, or the first expert's where that one is followed.
+    Fails: Experts of one base hardly lose spread when averaged, so it changes little unless
+        `space: task_vectors`. Adding the same to base and experts does not add it to the result.
+    Reference: Tian et al., Vanishing Variance Problem in Fully Decentralized Neural-Network
+        Systems, 2024, arXiv:2404.04616. Differs: ε is 1e-12. Running statistics are averaged. One
+        number has no spread: it is averaged too, or the first expert's where that one is followed.
     """
     if key.endswith(RUNNING) or (theta[0].numel() == 1 and follow == "others"):
         return mean(theta)

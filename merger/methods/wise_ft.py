@@ -9,6 +9,7 @@ from merger.spec import Base, Delta, Knob, Weights, merge_method
     "WiSE-FT",
     family="interpolation",
     paper="arXiv:2109.01903",
+    evidence="code read",
     laws=("zero", "single", "homogeneous", "odd", "shift", "local"),
     neutral={"alpha": 1.0},
     experts=(1, 1),
@@ -27,6 +28,8 @@ def wise_ft(
         theta: The expert's weights.
         base: The base's weights.
         alpha: 0 is the base, 1 the expert, above 1 goes past it.
+    Fails: Takes one expert only. Below 0 and above 1 it leaves the line between the models, and
+        nothing bounds the weights.
     Reference: Wortsman et al., Robust fine-tuning of zero-shot models, 2022, arXiv:2109.01903.
         With α = 1 + a it is ExPO.
     """

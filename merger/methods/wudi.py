@@ -43,6 +43,7 @@ def settled(
     "WUDI",
     family="spectral",
     paper="arXiv:2503.08099",
+    evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
 )
@@ -65,9 +66,15 @@ def wudi(
         solver: Solve at once, or go down step by step as the paper does.
         steps: How many steps adam takes.
         rest: What all but the matrices of linear layers become: the experts' mean, or the base.
-    Reference: Cheng et al., Whoever Started the Interference Should End It, 2025,
-        arXiv:2503.08099. Differs: the problem is quadratic, so it is solved exactly by default;
-        adam's step is 1 % of the changes' size instead of 1e-5, which fits one model only.
+    Words: orthogonal, interference, least squares.
+    Fails: Only matrices of linear layers are solved for; everything else is averaged or left at
+        the base. Adam stops short of what solving at once reaches (measured on its own loss:
+        1.26e-4 against 1.20e-4).
+    Cost: One eigendecomposition per matrix, or `steps` steps of Adam.
+    Reference: Cheng et al., Whoever Started the Interference Should End It: Guiding Data-Free
+        Model Merging via Task Vectors, 2025, arXiv:2503.08099. Differs: the problem is quadratic,
+        so it is solved exactly by default; adam's step is 1 % of the changes' size instead of
+        1e-5, which fits one model only.
     """
     return update * scale
 
