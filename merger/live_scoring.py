@@ -75,27 +75,44 @@ class LiveScoring(ABC):
         *,
         report: Report | None = None,
         cancel: Event | None = None,
+        merged: LiveMerge | None = None,
     ) -> FullScore:
-        """Answer every example of a split; previews of others come in between."""
+        """Answer every example of a split; previews of others come in between.
 
-        def tensors() -> Tensors | Parts:
-            if self.sample is None:
-                return self.merge(recipe).numbers
-            place = self.models.place
-            at = {"cancel": cancel, "base_dir": place.base_dir, "roots": place.roots}
-            return (
-                merge_parts(recipe, **at)
-                if recipe.has_parts
-                else merge_in_memory(recipe, **at).tensors
-            )
-
+        Args:
+            recipe: The recipe.
+            split: "validation" or "test".
+            report: Told the number of examples done.
+            cancel: Heard before each chunk.
+            merged: The recipe's merge, when it is at hand.
+        """
         return self._needed().full(
             self.digest(recipe),
-            tensors,
+            lambda: self.numbers(recipe, cancel, merged),
             split,
             tasks=self.tasks_of(recipe),
             report=report,
             cancel=cancel,
+        )
+
+    def numbers(
+        self, recipe: Recipe, cancel: Event | None = None, merged: LiveMerge | None = None
+    ) -> Tensors | Parts:
+        """Return all numbers of a merge; from the files where only a sample is in memory.
+
+        Args:
+            recipe: The recipe.
+            cancel: Heard while files are read.
+            merged: The recipe's merge, when it is at hand.
+        """
+        if self.sample is None:
+            return (merged or self.merge(recipe)).numbers
+        place = self.models.place
+        at = {"cancel": cancel, "base_dir": place.base_dir, "roots": place.roots}
+        return (
+            merge_parts(recipe, **at)
+            if recipe.has_parts
+            else merge_in_memory(recipe, **at).tensors
         )
 
     def known(

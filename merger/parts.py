@@ -47,6 +47,11 @@ def owner_of(task: Task, names: Iterable[str]) -> str | None:
     return word if word in set(names) else None
 
 
+def is_owned(task: str, names: Iterable[str]) -> bool:
+    """Say whether a task of this name belongs to one of these experts."""
+    return task.rpartition(":")[2] in set(names)
+
+
 def tensors_for(numbers: Tensors | Parts, task: Task) -> Tensors:
     """Return the tensors that answer a task."""
     return numbers.of(task) if isinstance(numbers, Parts) else numbers

@@ -33,6 +33,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             pinned INTEGER NOT NULL DEFAULT 0, created REAL NOT NULL,
             PRIMARY KEY (owner, digest, split, scorer))""",
     ),
+    (
+        "ALTER TABLE library ADD COLUMN anchor TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE library ADD COLUMN norm REAL",
+        "ALTER TABLE library ADD COLUMN bytes INTEGER",
+        "ALTER TABLE library ADD COLUMN about TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE library ADD COLUMN changed REAL NOT NULL DEFAULT 0",
+        "CREATE INDEX library_by_anchor ON library (owner, anchor)",
+    ),
 )
 """One entry a schema version, oldest first. Never edit an entry that was released: append."""
 

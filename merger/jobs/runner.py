@@ -15,7 +15,11 @@ from merger.jobs.store import INTERRUPTED, JobStore, Limits, RunnerLock
 from merger.progress import Progress
 from merger.workspace import Workspace, folder_bytes
 
-KINDS: Mapping[str, str] = {"merge": "merger.jobs.merging:merge_in_background"}
+KINDS: Mapping[str, str] = {
+    "merge": "merger.jobs.merging:merge_in_background",
+    "explore": "merger.jobs.exploring:explore_in_background",
+    "score": "merger.jobs.exploring:score_in_background",
+}
 """What can be asked for, and the function that does it: `work(payload, report, cancel)`."""
 
 FOLLOW_SECONDS = 0.1

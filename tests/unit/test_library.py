@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from merger.errors import MergeError
-from merger.library import SHIPPED, Library
+from merger.library import SHIPPED, Library, MergeFacts
 from merger.workspace import Workspace
 
 
@@ -102,3 +102,61 @@ def test_markup_and_quotes_are_kept_as_text(library):
 def test_a_visitor_without_a_token_cannot_write_shipped_rows(library):
     with pytest.raises(ValueError, match="needs an owner"):
         library.add("d1", "", {"split": "test"}, scorer="1", owner="")
+
+
+def test_facts_come_back_and_rows_of_another_anchor_stay_apart(library):
+    scores = {"split": "validation"}
+    facts = MergeFacts("here", 0.25, 100, {"words": "TIES of <a>", "key": "k", "index": 7})
+    row = library.add("d1", "", scores, scorer="1", owner="ann", facts=facts)
+    assert row.facts == facts and row.to_json()["norm"] == 0.25
+    library.add("d2", "", scores, scorer="1", owner="ann", facts=MergeFacts("elsewhere"))
+    assert [r.digest for r in library.list("ann", anchor="here")] == ["d1"]
+    assert library.count("ann") == 2
+
+
+def test_an_exploration_goes_on_after_its_last_number(library):
+    assert library.next_index("ann", "k") == 0
+    for index in (3, 4):
+        facts = MergeFacts("here", about={"key": "k", "index": index})
+        scores = {"split": "validation"}
+        library.add(f"d{index}", "", scores, scorer="1", owner="ann", facts=facts)
+    # Scored again by hand: the number stays.
+    library.add(
+        "d4", "", {"split": "validation"}, scorer="1", owner="ann", facts=MergeFacts("here")
+    )
+    assert library.next_index("ann", "k") == 5
+    assert library.next_index("ann", "other") == library.next_index("bob", "k") == 0
+
+
+def test_the_version_changes_with_every_change_that_the_owner_can_see(library):
+    seen = {library.version("ann")}
+    add(library, "d1")
+    seen.add(library.version("ann"))
+    library.annotate("d1", "ann", note="x")
+    seen.add(library.version("ann"))
+    library.delete("d1", "ann")
+    add(library, "d2", owner=SHIPPED)
+    seen.add(library.version("ann"))
+    assert len(seen) == 4
+    now = library.version("ann")
+    add(library, "hers", owner="bob")
+    assert library.version("ann") == now
+
+
+def test_a_test_row_carries_the_note_and_the_pin_of_its_merge(library):
+    add(library, "d1")
+    library.annotate("d1", "ann", note="good", pinned=True)
+    row = add(library, "d1", split="test")
+    assert (row.note, row.pinned) == ("good", True)
+
+
+def test_only_so_many_may_be_pinned(tmp_path):
+    with contextlib.closing(Workspace(tmp_path)) as workspace:
+        library = Library(workspace, most_pinned=1)
+        for digest in ("a", "b"):
+            add(library, digest)
+        library.annotate("a", "ann", pinned=True)
+        library.annotate("a", "ann", pinned=True)
+        with pytest.raises(MergeError, match="at most 1 merges, and have pinned 1"):
+            library.annotate("b", "ann", pinned=True)
+        library.annotate("b", "ann", note="not pinned, so this may be written")

@@ -11,6 +11,7 @@ import zipfile
 import pytest
 
 from merger.errors import OutputError
+from merger.library import MergeFacts, Library
 from merger.workspace import MIGRATIONS, Workspace, folder_bytes, safe_name
 
 
@@ -37,13 +38,41 @@ def test_opening_twice_keeps_what_is_stored(tmp_path):
         add_job(first, "aaaaaaaa", 5.0, 1)
     with contextlib.closing(Workspace(tmp_path)) as second:
         assert [row["id"] for row in second.rows("SELECT id FROM jobs")] == ["aaaaaaaa"]
-        assert second.rows("SELECT max(version) AS v FROM schema_version")[0]["v"] == 1
+        version = second.rows("SELECT max(version) AS v FROM schema_version")[0]["v"]
+        assert version == len(MIGRATIONS)
+
+
+def test_a_workspace_of_the_first_version_keeps_its_rows_and_learns_the_new_ones(tmp_path):
+    scores = '{"split": "validation", "tasks": [], "mean": 0.5}'
+    with contextlib.closing(sqlite3.connect(tmp_path / "workspace.sqlite")) as old:
+        for statement in MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
+        old.execute("INSERT INTO schema_version VALUES (1)")
+        old.execute(
+            "INSERT INTO library (digest, split, scorer, owner, recipe, scores, note, pinned, "
+            "created) VALUES ('d1', 'validation', '1', 'ann', 'method: average', ?, 'mine', 1, 5)",
+            (scores,),
+        )
+        old.commit()
+    with contextlib.closing(Workspace(tmp_path)) as workspace:
+        library = Library(workspace)
+        (row,) = library.list("ann", anchor="some base")
+        assert (row.note, row.pinned, row.created) == ("mine", True, 5.0)
+        assert (row.facts.anchor, row.facts.norm, row.facts.size_bytes) == ("", None, None)
+        facts = MergeFacts("some base", 0.1, 9)
+        library.add("d1", row.recipe, row.scores, scorer="1", owner="ann", facts=facts)
+        (row,) = library.list("ann", anchor="some base")
+        assert (row.note, row.facts.norm, row.facts.size_bytes) == ("mine", 0.1, 9)
+    with contextlib.closing(Workspace(tmp_path)) as again:
+        versions = [r["version"] for r in again.rows("SELECT version FROM schema_version")]
+        assert versions == list(range(1, len(MIGRATIONS) + 1))
 
 
 def test_a_workspace_of_a_newer_program_is_refused(tmp_path):
     with contextlib.closing(Workspace(tmp_path)) as first, first.transaction() as db:
         db.execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS) + 1,))
-    with pytest.raises(OutputError, match="schema versions up to 1, the folder has version 2"):
+    with pytest.raises(OutputError, match="schema versions up to 2, the folder has version 3"):
         Workspace(tmp_path)
 
 
@@ -64,14 +93,14 @@ def test_a_transaction_happens_whole_or_not_at_all(workspace):
     with pytest.raises(ZeroDivisionError), workspace.transaction() as db:
         db.execute("INSERT INTO schema_version VALUES (9)")
         raise ZeroDivisionError
-    assert len(workspace.rows("SELECT * FROM schema_version")) == 1
+    assert len(workspace.rows("SELECT * FROM schema_version")) == len(MIGRATIONS)
 
 
 def test_reading_does_not_wait_for_somebody_who_writes(workspace):
     with workspace.transaction() as db:
         db.execute("INSERT INTO schema_version VALUES (0)")
-        assert len(workspace.rows("SELECT * FROM schema_version")) == 1
-    assert len(workspace.rows("SELECT * FROM schema_version")) == 2
+        assert len(workspace.rows("SELECT * FROM schema_version")) == len(MIGRATIONS)
+    assert len(workspace.rows("SELECT * FROM schema_version")) == len(MIGRATIONS) + 1
 
 
 def test_another_process_may_write_at_the_same_time(workspace):
@@ -88,7 +117,7 @@ def test_another_process_may_write_at_the_same_time(workspace):
         with workspace.transaction() as db:
             db.execute("INSERT INTO schema_version VALUES (0)")
     assert other.wait() == 0
-    assert len(workspace.rows("SELECT * FROM schema_version")) == 101
+    assert len(workspace.rows("SELECT * FROM schema_version")) == 100 + len(MIGRATIONS)
 
 
 def test_a_full_disk_is_told_in_words(workspace):
