@@ -86,7 +86,12 @@ def drop(tau: Tensor, draws: Tensor, density: float | Tensor, rescale: str) -> T
 
 def votes(kept: Tensor, elect: str = "sum") -> Tensor:
     """Return the sum whose sign is elected: of values ("sum") or of signs ("count")."""
-    return total(kept) if elect == "sum" else total(kept.sign())
+    if elect == "sum":
+        return total(kept)
+    result = kept[0].sign()
+    for row in kept[1:]:
+        result += row.sign()
+    return result
 
 
 def elect_sign(
@@ -104,18 +109,22 @@ def elect_sign(
     sign = votes(kept, elect).sign_()
     if tie == "drop":
         return sign
-    open_ = 1.0 - sign.abs()
     if tie == "plus":
-        return sign + open_
-    return sign + open_ * majority() if _cancels(kept, open_) else sign
+        return sign.add_(_open(sign))
+    return sign.add_(_open(sign).mul_(majority())) if _cancels(kept, sign) else sign
 
 
-def _cancels(kept: Tensor, open_: Tensor) -> bool:
+def _open(sign: Tensor) -> Tensor:
+    """Return 1 where no sign was elected and 0 elsewhere."""
+    return torch.eq(sign, 0.0, out=torch.empty_like(sign))
+
+
+def _cancels(kept: Tensor, sign: Tensor) -> bool:
     """Return whether anybody voted where nothing was elected."""
     reach = kept[0].abs()
     for row in kept[1:]:
         reach += row.abs()
-    return bool((reach * open_).amax() > 0.0)
+    return bool(reach.mul_(_open(sign)).amax() > 0.0)
 
 
 def combine_agreeing(
@@ -124,6 +133,7 @@ def combine_agreeing(
     how: str = "mean",
     coefficients: Sequence[float] = (),
     scales: Sequence[float] = (),
+    reuse: bool = False,
 ) -> Tensor:
     """Combine, entry by entry, the values that have the elected sign; zeros never agree.
 
@@ -134,24 +144,29 @@ def combine_agreeing(
             coefficients of those that agree.
         coefficients: One per expert, for "weighted".
         scales: What values that agree are multiplied by, one per expert; 1 each when empty.
+        reuse: Whether `kept` may be overwritten, which saves as much memory.
     """
+    if not reuse:
+        kept = kept.clone()
     result = torch.zeros_like(sign)
-    count = torch.zeros_like(sign)
-    agrees = torch.empty_like(sign)
+    count = torch.empty_like(sign) if how in ("mean", "weighted") else None
     for i, row in enumerate(kept):
-        agreeing = (row * sign).clamp_(min=0.0)
+        agreeing = row.mul_(sign).clamp_(min=0.0)
+        if count is not None:
+            # Comparisons into floats: those into booleans take ten times as long.
+            agrees = torch.gt(agreeing, 0.0, out=kept[i - 1] if i else count)
+            if how == "weighted":
+                agrees.mul_(coefficients[i])
+            if i:
+                count += agrees
+        if scales:
+            agreeing.mul_(scales[i])
         if how == "max":
-            largest = agreeing * scales[i] if scales else agreeing
-            torch.maximum(result, largest, out=result)
-            continue
-        result += agreeing * scales[i] if scales else agreeing
-        # Comparisons into floats: those into booleans take ten times as long.
-        if how == "mean":
-            count += torch.gt(agreeing, 0.0, out=agrees)
-        elif how == "weighted":
-            count += torch.gt(agreeing, 0.0, out=agrees).mul_(coefficients[i])
-    if how in ("mean", "weighted"):
-        result /= count.add_(torch.eq(count, 0.0, out=agrees))
+            torch.maximum(result, agreeing, out=result)
+        else:
+            result += agreeing
+    if count is not None:
+        result /= count.add_(torch.eq(count, 0.0, out=kept[-1]))
     return result.mul_(sign)
 
 

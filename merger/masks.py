@@ -34,8 +34,9 @@ def band(
     n, size = len(ranks), row_length(ranks.shape[1:])
     if trim == "tensor":
         size = ranks[0].numel()
-    first, last = [], []
-    for share, removed in zip(values_of(density, n), values_of(gamma, n), strict=True):
+    kept = torch.empty(ranks.shape, dtype=like.dtype, device=ranks.device)
+    shares = zip(values_of(density, n), values_of(gamma, n), strict=True)
+    for row, out, (share, removed) in zip(ranks, kept, shares, strict=True):
         count, top = int(share * size), int(removed * size)
         if trim == "row":
             count = max(1, count) if share > 0.0 else 0
@@ -43,11 +44,8 @@ def band(
             count, top = size, 0
         else:
             top = min(top, size - count)
-        first.append(top)
-        last.append(top + count)
-    shape = (n, *[1] * (ranks.dim() - 1))
-    low, high = (torch.tensor(v, device=ranks.device).reshape(shape) for v in (first, last))
-    return ((ranks >= low) & (ranks < high)).to(like.dtype)
+        torch.ge(row, top, out=out).mul_(row < top + count)
+    return kept
 
 
 def magprune(
@@ -83,7 +81,6 @@ def keep_chances(
     n, columns = len(ranks), row_length(ranks.shape[1:])
     both = zip(values_of(density, n), values_of(epsilon, n), strict=True)
     for (share, width), row in zip(both, ranks, strict=True):
-        flat = like.new_full(row.shape, min(1.0, max(0.0, share)))
         if 0.0 < share < 1.0 and not 0.0 < share - width <= share + width < 1.0:
             raise RecipeError(
                 f"density must lie further than epsilon ({width:g}) from 0 and from 1, "
@@ -91,10 +88,10 @@ def keep_chances(
                 "Lower epsilon, or move density.",
             )
         if columns > 1 and 0.0 < share < 1.0:
-            above = (columns - 1 - row).to(like.dtype) / (columns - 1)
+            above = (columns - 1 - row).to(like.dtype).div_(columns - 1)
             yield above.mul_(2.0 * width).add_(share - width)
         else:
-            yield flat
+            yield like.new_full(row.shape, min(1.0, max(0.0, share)))
 
 
 def largest(values: Tensor, count: int) -> Tensor:
@@ -116,7 +113,7 @@ def unify(tau: Tensor, cut: Tensor | None, majority: Callable[[], Any]) -> Tenso
     if cut is None:
         return total(tau)
     kept = keep(tau, cut)
-    return combine_agreeing(kept, elect_sign(kept, majority=majority), "sum")
+    return combine_agreeing(kept, elect_sign(kept, majority=majority), "sum", reuse=True)
 
 
 def own_masks(tau: Tensor, unified: Tensor, strictness: float | Tensor) -> Tensor:
@@ -129,8 +126,20 @@ def own_masks(tau: Tensor, unified: Tensor, strictness: float | Tensor) -> Tenso
     """
     masks = torch.empty_like(tau)
     for row, times, out in zip(tau, values_of(strictness, len(tau)), masks, strict=True):
-        torch.gt(row.abs(), (unified - row).abs_().mul_(times), out=out)
+        _own_mask(row, unified, times, out)
     return masks
+
+
+def count_masks(tau: Tensor, unified: Tensor, strictness: float | Tensor) -> Tensor:
+    """Return how many experts' own masks hold each entry, (*piece); see `own_masks`."""
+    count, mask = torch.zeros_like(unified), torch.empty_like(unified)
+    for row, times in zip(tau, values_of(strictness, len(tau)), strict=True):
+        count += _own_mask(row, unified, times, mask)
+    return count
+
+
+def _own_mask(row: Tensor, unified: Tensor, times: float, out: Tensor) -> Tensor:
+    return torch.gt(row.abs(), (unified - row).abs_().mul_(times), out=out)
 
 
 def add_updates(base: Tensor, updates: Tensor) -> Tensor:

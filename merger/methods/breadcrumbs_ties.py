@@ -87,4 +87,4 @@ def breadcrumbs_ties(
     """
     kept = band(ranks, density, gamma, trim, tau).mul_(tau)
     sign = elect_sign(kept, elect, tie, majority)
-    return combine_agreeing(kept, sign, combine, weights) * scale
+    return combine_agreeing(kept, sign, combine, weights, reuse=True).mul_(scale)

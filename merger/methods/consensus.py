@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import total
-from merger.masks import own_masks, unify
+from merger.lazy import torch
+from merger.masks import count_masks, unify
 from merger.spec import Delta, Deltas, Knob, Majority, Share, merge_method, of
 from merger.unified import Trimmed, ballot
 
@@ -49,5 +49,5 @@ def consensus(
         2024, arXiv:2405.07813. The authors choose λₜ on validation from 0.2 to 0.6.
     """
     whole = unify(tau, cut, majority)
-    count = total(own_masks(tau, whole, strictness))
-    return whole * (count >= k).to(tau.dtype) * scale
+    count = count_masks(tau, whole, strictness)
+    return whole.mul_(torch.ge(count, k, out=count)).mul_(scale)

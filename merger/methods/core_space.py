@@ -86,7 +86,7 @@ def _merge(cores: Sequence[Tensor], inner: Inner, density: float) -> Tensor:
     if inner == "iso_c":
         return isotropic(total(stacked(cores)))
     kept = stacked([_largest(core, density) for core in cores])
-    return combine_agreeing(kept, elect_sign(kept, tie="drop"))
+    return combine_agreeing(kept, elect_sign(kept, tie="drop"), reuse=True)
 
 
 def _largest(core: Tensor, density: float) -> Tensor:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import combine_agreeing, drop, elect_sign, keep, votes
+from merger.algebra import combine_agreeing, drop, elect_sign, votes
 from merger.spec import (
     Coefficients,
     Cut,
@@ -49,7 +49,7 @@ def ballot(
 ) -> Delta:
     """Return the votes whose sign is elected."""
     voters = raw if ballots == "equal" else tau
-    return votes(keep(drop(voters, draws, density, rescale), cut), elect)
+    return votes(drop(voters, draws, density, rescale).mul_(cut), elect)
 
 
 @merge_method(
@@ -118,6 +118,8 @@ def dare_ties(
         Interference When Merging Models, 2023, arXiv:2306.01708.
     """
     later = ballots == "equal"
-    kept = keep(drop(raw if later else tau, draws, density, rescale), cut)
+    kept = drop(raw if later else tau, draws, density, rescale).mul_(cut)
     sign = elect_sign(kept, elect, tie, majority)
-    return combine_agreeing(kept, sign, combine, weights, weights if later else ()) * scale
+    return combine_agreeing(
+        kept, sign, combine, weights, weights if later else (), reuse=True
+    ).mul_(scale)

@@ -101,4 +101,4 @@ def della(
     """
     kept = magprune(tau, draws, ranks, density, epsilon, rescale)
     sign = elect_sign(kept, elect, tie, majority)
-    return combine_agreeing(kept, sign, combine, weights) * scale
+    return combine_agreeing(kept, sign, combine, weights, reuse=True).mul_(scale)

@@ -10,13 +10,14 @@ from merger.spec import Base, Deltas, PerTask, Sizes, merge_method, of
 
 def _elected(tau: Tensor) -> tuple[Tensor, Tensor]:
     """Return the masks (n, *piece) and the largest agreeing change of each entry (*piece)."""
-    summed = total(tau)
-    sign = torch.where(summed > 0.0, 1.0, -1.0).to(tau.dtype)
-    masks = torch.gt(tau * sign, 0.0, out=torch.empty_like(tau))
-    largest = torch.zeros_like(summed)
+    sign = total(tau)
+    torch.gt(sign, 0.0, out=sign).mul_(2.0).sub_(1.0)
+    masks, largest = torch.empty_like(tau), torch.zeros_like(sign)
     for row, mask in zip(tau, masks, strict=True):
-        torch.maximum(largest, row.abs() * mask, out=largest)
-    return masks, largest * sign
+        agreeing = torch.mul(row, sign, out=mask).clamp_(min=0.0)
+        torch.maximum(largest, agreeing, out=largest)
+        torch.gt(agreeing, 0.0, out=mask)
+    return masks, largest.mul_(sign)
 
 
 def masked(tau: Deltas) -> Deltas:

@@ -55,7 +55,7 @@ def counted(tau: Deltas, ranks: InRows, key: Key, *, density: Density = 0.01) ->
     """Return the strongest changes, made smaller where short rows keep more than their share."""
     columns = row_length(tau.shape[1:])
     kept = max(1, int(density * columns))
-    return strongest(tau, ranks, key, density=density) * (density * columns / kept)
+    return strongest(tau, ranks, key, density=density).mul_(density * columns / kept)
 
 
 def measured(each: Filtered) -> Deltas:

@@ -95,7 +95,7 @@ def knots(
     shares = torch.tensor(weights, dtype=own.dtype, device=own.device)
     kept = kept * shares.reshape(-1, *[1] * (own.dim() - 1))
     if inner == "ties":
-        merged = combine_agreeing(kept, elect_sign(kept, tie="drop"), combine)
+        merged = combine_agreeing(kept, elect_sign(kept, tie="drop"), combine, reuse=True)
     else:
         merged = mean(kept) if combine == "mean" else total(kept)
     if is_matrix(key, tau):

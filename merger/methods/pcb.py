@@ -7,6 +7,8 @@ from merger.algebra import total
 from merger.lazy import Tensor, torch
 from merger.spec import Coefficients, Delta, Deltas, Knob, Ordered, RawDeltas, merge_method, of
 
+# So many entries compete at a time, because the competition takes a dozen numbers for each.
+PART = 1 << 13
 Density = Annotated[float, Knob(0.0, 1.0, slider=(0.01, 1.0), step=0.01, symbol="r")]
 Clip = Annotated[float, Knob(0.0, 0.5, slider=(0.0, 0.1), step=0.001, symbol="q")]
 Balance = Literal["pairwise", "total"]
@@ -28,7 +30,14 @@ def score(
     tau: RawDeltas, bounds: Bounds, *, clip: Clip = 0.01, balance: Balance = "pairwise"
 ) -> Deltas:
     """Return how well each entry does in the competition."""
+    found = torch.empty_like(tau)
     low, high = _column(bounds[0], tau), _column(bounds[1], tau)
+    for part, out in zip(tau.split(PART, dim=1), found.split(PART, dim=1), strict=True):
+        out.copy_(_scored(part, low, high, balance))
+    return found
+
+
+def _scored(tau: Tensor, low: Tensor, high: Tensor, balance: Balance) -> Tensor:
     size = _unit(torch.minimum(torch.maximum(tau.abs(), low), high), low, high)
     within = torch.exp(size * size * len(tau))
     if balance == "total":
@@ -86,11 +95,14 @@ def pcb(
     """
     low, high = _column(bounds[0], tau), _column(bounds[1], tau)
     worst, best = _column(winners[0], tau), _column(winners[1], tau)
-    reached = score(tau, bounds, clip=clip, balance=balance)
-    shares = _unit(torch.maximum(reached, worst), worst, best)
-    clipped = torch.minimum(torch.maximum(tau.abs(), low), high) * tau.sign()
     factors = _column(torch.tensor(weights), tau)
-    return total(clipped * shares * factors) / total(shares).clamp(min=1e-12) * scale
+    result = torch.empty_like(tau[0])
+    for part, out in zip(tau.split(PART, dim=1), result.split(PART), strict=True):
+        reached = _scored(part, low, high, balance)
+        shares = _unit(torch.maximum(reached, worst), worst, best)
+        clipped = torch.minimum(torch.maximum(part.abs(), low), high) * part.sign()
+        out.copy_(total(clipped * shares * factors) / total(shares).clamp(min=1e-12) * scale)
+    return result
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:

@@ -18,14 +18,22 @@ def _active(tau: Tensor, epsilon: float) -> Tensor:
 
 def alone(tau: Deltas, *, epsilon: Epsilon = 1e-5) -> Deltas:
     """Return 1 where an expert alone changed an entry."""
-    single = torch.eq(_active(tau, epsilon), 1.0)
-    return torch.gt(tau.abs(), epsilon, out=torch.empty_like(tau)) * single
+    count = _active(tau, epsilon)
+    return _changed(tau, epsilon, torch.eq(count, 1.0, out=count))
 
 
 def shared(tau: Deltas, *, epsilon: Epsilon = 1e-5) -> Deltas:
     """Return 1 where an expert changed an entry that others changed too."""
-    several = torch.gt(_active(tau, epsilon), 1.0)
-    return torch.gt(tau.abs(), epsilon, out=torch.empty_like(tau)) * several
+    count = _active(tau, epsilon)
+    return _changed(tau, epsilon, torch.gt(count, 1.0, out=count))
+
+
+def _changed(tau: Tensor, epsilon: float, where: Tensor) -> Tensor:
+    """Return 1 where an expert changed an entry of some, (n, *piece)."""
+    found = torch.empty_like(tau)
+    for row, out in zip(tau, found, strict=True):
+        torch.gt(row.abs(), epsilon, out=out).mul_(where)
+    return found
 
 
 @merge_method(
@@ -70,5 +78,5 @@ def ramplus_tl(
     for row, own, others in zip(tau, unique, common, strict=True):
         more = r * min(alpha, others / max(own, epsilon)) if others else 0.0
         torch.gt(row.abs(), epsilon, out=kept)
-        result += kept.mul_(row).mul_(1.0 + single * more)
-    return result.div_(count.clamp_(min=1.0)) * scale
+        result += kept.mul_(row).mul_((single * more).add_(1.0))
+    return result.div_(count.clamp_(min=1.0)).mul_(scale)

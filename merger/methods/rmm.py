@@ -44,7 +44,10 @@ def rmm(
         eigenvalues.
     """
     shares = _shares(gram, min(basis, len(tau)))
-    return torch.stack([add_update(base, weighted_total(tau, row)) for row in shares])
+    found = torch.empty_like(tau)
+    for row, out in zip(shares, found, strict=True):
+        out.copy_(add_update(base, weighted_total(tau, row)))
+    return found
 
 
 def _shares(gram: Tensor, basis: int) -> list[list[float]]:

@@ -94,4 +94,6 @@ def ties(
     later = ballots == "equal"
     kept = keep(raw if later else tau, cut)
     sign = elect_sign(kept, elect, tie, majority)
-    return combine_agreeing(kept, sign, combine, weights, weights if later else ()) * scale
+    return combine_agreeing(
+        kept, sign, combine, weights, weights if later else (), reuse=True
+    ).mul_(scale)
