@@ -11,6 +11,7 @@ from merger.front_matter import read_front_matter
 from merger.layered import models_in
 from merger.recipe import Recipe, plain_value
 from merger.spec import METHODS
+from merger.tokenizer_choice import plain_tokenizer
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]#!|<>~$&])")
 
@@ -124,6 +125,8 @@ def _settings(recipe: Recipe) -> list[tuple[str, str]]:
         plain[f"rule: {rule.match}"] = own | plain_value(rule.params)
     if recipe.out_dtype is not None:
         plain["out_dtype"] = recipe.out_dtype
+    if recipe.tokenizer is not None:
+        plain["tokenizer"] = plain_tokenizer(recipe.tokenizer)
     return [(_escaped(name), _escaped(_text(value))) for name, value in plain.items()]
 
 

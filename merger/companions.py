@@ -8,6 +8,7 @@ from typing import Any
 
 from merger.checkpoint import Checkpoint
 from merger.layout import model_config
+from merger.tokenizers import TokenizerPlan
 
 CONFIG = "config.json"
 SETTINGS = (
@@ -16,9 +17,8 @@ SETTINGS = (
     "processor_config.json",
     "video_preprocessor_config.json",
     "feature_extractor_config.json",
-    "chat_template.jinja",
-    "chat_template.json",
 )
+TEMPLATES = ("chat_template.jinja", "chat_template.json")
 TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -35,8 +35,15 @@ TOKENIZER = (
 )
 
 
+KEEP = TokenizerPlan()
+
+
 def copy_companions(
-    reference: Checkpoint, experts: Sequence[Checkpoint], folder: Path, out_dtype: str | None
+    reference: Checkpoint,
+    experts: Sequence[Checkpoint],
+    folder: Path,
+    out_dtype: str | None,
+    tokenizer: TokenizerPlan = KEEP,
 ) -> None:
     """Copy config, tokenizer and preprocessor files into a folder, byte for byte.
 
@@ -48,11 +55,18 @@ def copy_companions(
         experts: The experts, in order.
         folder: Where to copy to.
         out_dtype: float16, bfloat16 and so on when the recipe asks for one.
+        tokenizer: Whose tokenizer to copy, when the recipe says.
     """
     _write_config(reference, folder, out_dtype)
     for name in SETTINGS:
         _copy(reference.folder, name, folder)
-    for model in (reference, *experts):
+    donor = tokenizer.donor if tokenizer.donor is not None else reference
+    for name in TEMPLATES:
+        _copy(donor.folder, name, folder)
+    if tokenizer.template is not None:
+        text = tokenizer.template + "\n"
+        (folder / TEMPLATES[0]).write_text(text, "utf-8", newline="\n")
+    for model in (donor, *experts):
         if any([_copy(model.folder, name, folder) for name in TOKENIZER]):
             return
 

@@ -15,6 +15,7 @@ from merger.layered import LayeredCheckpoint
 from merger.plan import Plan, plan
 from merger.recipe import Recipe
 from merger.sources import SourceRules, open_source
+from merger.tokenizers import plan_tokenizer
 
 # Rough, and said to be so: bytes a second of a disk, and entries a second and expert that one core
 # merges with a method of the linear family (benchmarks/ holds what was measured).
@@ -95,6 +96,7 @@ def doctor(
     cost = Cost(0, 0, 0, 0.0)
     try:
         planned = plan(recipe.resolved(), base, experts, report)
+        plan_tokenizer(recipe, base, experts)
         cost = _cost(planned, report, experts, base)
     except MergeError as error:
         problems.append(Problem("error", error.message, "recipe", error.hint))

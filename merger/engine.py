@@ -198,7 +198,9 @@ def check_inputs_stay(models: Models, out: Path) -> None:
 
 
 def _home(models: Models) -> Path | None:
-    return next((model.folder for model in models.all if model.folder is not None), None)
+    donor = models.tokenizer.donor
+    listed = models.all if donor is None else (donor, *models.all)
+    return next((model.folder for model in listed if model.folder is not None), None)
 
 
 def _folders(planned: Plan) -> dict[str, str | None]:
@@ -286,6 +288,8 @@ def _finish_folder(folder: Path, title: str, models: Models, expert: str | None)
     storage = storage_sentence(models.plan) if expert is not None else ""
     card = model_card(title, recipe, origins, models.digest, shares=expert, storage=storage)
     with output_errors(folder):
-        copy_companions(models.reference, models.experts, folder, recipe.out_dtype)
+        copy_companions(
+            models.reference, models.experts, folder, recipe.out_dtype, models.tokenizer
+        )
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8", newline="\n")
         (folder / "README.md").write_text(card, "utf-8", newline="\n")

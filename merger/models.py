@@ -10,6 +10,7 @@ from merger.errors import AlignmentError
 from merger.plan import Plan, plan
 from merger.recipe import Recipe, source_key
 from merger.sources import SourceRules, open_source
+from merger.tokenizers import TokenizerPlan, plan_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Models:
         report: How they fit.
         plan: What happens to each tensor.
         digest: Names the result: recipe and weights.
+        tokenizer: Whose tokenizer the result gets.
     """
 
     recipe: Recipe
@@ -31,6 +33,7 @@ class Models:
     report: AlignReport
     plan: Plan
     digest: str
+    tokenizer: TokenizerPlan = TokenizerPlan()
 
     @property
     def reference(self) -> Checkpoint:
@@ -76,7 +79,8 @@ def open_models(
     planned = plan(recipe, base, experts, report)
     _check_taken(planned, base, experts)
     digest = recipe.digest(_content_ids(recipe, base, experts))
-    return Models(recipe, base, experts, report, planned, digest)
+    tokenizer = plan_tokenizer(recipe, base, experts)
+    return Models(recipe, base, experts, report, planned, digest, tokenizer)
 
 
 def _content_ids(

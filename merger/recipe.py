@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from merger.errors import RecipeError, did_you_mean
+from merger.tokenizer_choice import TokenizerChoice, plain_tokenizer
 
 if TYPE_CHECKING:
     from merger.method import Registry
@@ -101,6 +102,7 @@ class Recipe:
         after: Verbs on the merged update after the method.
         out_dtype: float16, bfloat16, float32 or float64; None keeps the base's, per tensor.
         seed: Seed of random methods, 0 to 2**63 − 1.
+        tokenizer: Whose tokenizer the result has; None keeps that of the base.
     """
 
     method: str
@@ -113,6 +115,7 @@ class Recipe:
     after: tuple[Step, ...] = ()
     out_dtype: str | None = None
     seed: int = 0
+    tokenizer: TokenizerChoice | None = None
 
     @classmethod
     def from_yaml(cls, text: str) -> "Recipe":
@@ -213,6 +216,8 @@ class Recipe:
             "out_dtype": r.out_dtype,
             "seed": r.seed,
         }
+        if r.tokenizer is not None:
+            plain["tokenizer"] = plain_tokenizer(r.tokenizer)
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -9,10 +9,11 @@ from typing import Any
 from merger.errors import RecipeError, did_you_mean
 from merger.layers import build_layers, is_layers, layers_source, plain_layers, read_layers
 from merger.recipe import OUT_DTYPES, VERSION, Depth, Expert, Recipe, Rule, Step, plain_value
+from merger.tokenizer_choice import build_tokenizer, plain_tokenizer
 
 KEYS = (
     "version", "method", "base", "experts", "weights", "params",
-    "rules", "before", "after", "out_dtype", "seed",
+    "rules", "before", "after", "out_dtype", "seed", "tokenizer",
 )  # fmt: skip
 
 
@@ -44,6 +45,7 @@ def build_recipe(data: Mapping[str, Any]) -> Recipe:
         after=tuple(_step(s, "after") for s in _list(data.get("after"), "after")),
         out_dtype=_out_dtype(data.get("out_dtype")),
         seed=_seed(data.get("seed", 0)),
+        tokenizer=build_tokenizer(data.get("tokenizer")),
     )
 
 
@@ -67,6 +69,8 @@ def plain_recipe(recipe: Recipe) -> dict[str, Any]:
         out["out_dtype"] = recipe.out_dtype
     if recipe.seed:
         out["seed"] = recipe.seed
+    if recipe.tokenizer is not None:
+        out["tokenizer"] = plain_tokenizer(recipe.tokenizer)
     return out
 
 

@@ -13,7 +13,7 @@ from merger.recipe import Depth, Recipe, plain_value
 from merger.spec import METHODS
 from viz.catalog import MAX_EXPERTS, Catalog, Choice, Family, first_recipe
 
-KEPT = ("rules", "before", "out_dtype", "seed")
+KEPT = ("rules", "before", "out_dtype", "seed", "tokenizer")
 
 
 def recipe_of(draft: Mapping[str, Any], catalog: Catalog) -> Recipe:
