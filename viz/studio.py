@@ -23,6 +23,7 @@ from viz.endpoints import endpoints
 from viz.jobs_view import job_view, next_view, start_merge
 from viz.kpis import kpis
 from viz.library_rows import remember
+from viz.notes import notes
 from viz.scene import Scene, colours_of
 from viz.screens import panels
 from viz.session import draft_of, opening, recipe_from_text, recipe_line, recipe_of
@@ -194,13 +195,11 @@ class Studio:
                 part = known[id].payload(scene, revs.get(id), stamps.get(id))
                 if part is not None:
                     shown[id] = part
-        used = METHODS[recipe.method].experts[1]
-        names = [e.name for e in recipe.experts][:used]
         return {
             "text": recipe.to_yaml(),
             "digest": scene.merged.digest if scene.merged else "",
             "line": recipe_line(recipe),
-            "notes": [{"used": names}],
+            "notes": notes(recipe),
             "panels": shown,
             "kpis": kpis(scene),
         }

@@ -23,7 +23,7 @@ const past = [];
 let future = [];
 
 export const state = {
-  config: null, draft: null, text: "", digest: "", line: "", notes: [], pin: null, reference: null,
+  config: null, draft: null, text: "", digest: "", line: "", notes: {}, pin: null, reference: null,
   view: { topk: 0.2, key: null }, settledSeq: 0,
   get seq() { return seq; },
   get idle() { return seq > 0 && !loading && !inFlight && !waiting && state.settledSeq === seq; },
@@ -89,7 +89,7 @@ function accept(answer, settled) {
     if (part.error) delete revs[id];
     stamps[id] = part.stamp;
   }
-  Object.assign(state, { text: answer.text, digest: answer.digest, line: answer.line, notes: answer.notes ?? [] });
+  Object.assign(state, { text: answer.text, digest: answer.digest, line: answer.line, notes: answer.notes ?? {} });
   if (answer.reference) state.reference = answer.reference;
   if (answered) notice(null);
   window.Mergescope.update({ seq: answer.seq, panels: answer.panels, kpis: answer.kpis });

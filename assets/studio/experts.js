@@ -3,6 +3,7 @@
 import { edit, on, replaceDraft, state } from "./conversation.js";
 import { h, percent } from "./dom.js";
 import { methodOf } from "./method.js";
+import { grip, showPlace, watchKeys } from "./order.js";
 import { sliderRow } from "./slider.js";
 
 let place = null;
@@ -12,6 +13,7 @@ export function mountExperts(node) {
   on("rebuild", build);
   on("draft", show);
   on("answer", show);
+  watchKeys(node);
   for (const event of ["pointerover", "focusin"]) {
     // A finger that has left the screen points at nothing.
     node.addEventListener(event, (e) => { if (e.pointerType !== "touch") point(nameAt(e.target)); });
@@ -61,6 +63,7 @@ function build() {
   }
   parts.push(h("div", { class: "ms-chips", role: "group", "aria-label": "Experts" },
     state.draft.experts.map((row, index) => chip(row, index))));
+  parts.push(h("p", { class: "ms-help", id: "ms-order", hidden: true }));
   const note = methodOf(state.draft.method)?.weights_note;
   for (const about of [note, family().note, family().missing]) {
     if (about) parts.push(h("p", { class: "ms-help" }, about));
@@ -92,8 +95,8 @@ function chip(row, index) {
   steps.map((s) => h("option", { value: s }, String(s))), final === null && h("option", { value: "" }, "final"));
   const alone = h("button", { type: "button", class: "ms-chip__solo", "aria-label": `Solo ${name}`,
     title: `Only ${name} (key ${index + 1})`, onclick: () => solo(name) }, "solo");
-  return h("div", { class: "ms-chip", colour: colourOf(name), "data-as": row.alias || name },
-    toggle, step, h("span", { class: "ms-chip__score" }), alone, coefficient(row, index));
+  return h("div", { class: "ms-chip", colour: colourOf(name), "data-as": row.alias || name, "data-name": name },
+    ...grip(name), toggle, step, h("span", { class: "ms-chip__score" }), alone, coefficient(row, index));
 }
 
 /** How much an expert counts; disabled, with the reason, where the method gives all the same say. */
@@ -114,7 +117,10 @@ function coefficient({ name }, index) {
 
 function show() {
   const nodes = place.querySelectorAll(".ms-chip");
-  const used = state.notes.find((note) => note.used)?.used ?? null;
+  const { used = null, order = "" } = state.notes;
+  const words = place.querySelector("#ms-order");
+  words.textContent = order;
+  words.hidden = !order;
   state.draft.experts.forEach((row, index) => {
     const node = nodes[index];
     if (!node) return;
@@ -122,15 +128,16 @@ function show() {
     const at = Math.max(0, steps.indexOf(row.step ?? final));
     const active = state.draft.solo ? state.draft.solo === row.name : row.on;
     const idle = active && used && !used.includes(row.alias || row.name);
+    showPlace(node, row.name, order && active && used ? used.indexOf(row.alias || row.name) + 1 : 0, used?.length);
     node.classList.toggle("ms-chip--off", !active);
     node.classList.toggle("ms-chip--solo", state.draft.solo === row.name);
     node.classList.toggle("ms-chip--unused", Boolean(idle));
     node.querySelector(".ms-chip__toggle").setAttribute("aria-pressed", String(Boolean(row.on)));
     node.querySelector(".ms-chip__solo").setAttribute("aria-pressed", String(state.draft.solo === row.name));
     const score = scores[at];
-    const words = score ? `${percent(score[0])}` : "";
+    const own = score ? `${percent(score[0])}` : "";
     const label = node.querySelector(".ms-chip__score");
-    if (label.textContent !== words) label.textContent = words;
+    if (label.textContent !== own) label.textContent = own;
     const slider = node.querySelector(".ms-row");
     if (slider) {
       slider.hidden = !active || Boolean(idle);
@@ -138,7 +145,7 @@ function show() {
     }
     node.querySelector(".ms-chip__toggle").title = idle
       ? "Not used: this method takes fewer experts, the first ones that are on."
-      : score ? `Own task: ${words} on validation, n ${score[1]}.` : row.name;
+      : score ? `Own task: ${own} on validation, n ${score[1]}.` : row.name;
     const select = node.querySelector("select");
     if (select) select.value = String(row.step ?? final ?? "");
   });
