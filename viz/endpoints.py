@@ -1,6 +1,5 @@
 """Public endpoints: `methods preview measure merge job cancel`; all else is private."""
 
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,10 @@ from viz.session import recipe_from_text
 
 if TYPE_CHECKING:
     from viz.studio import Studio
+
+
+# Programs share one owner, and with it one turn among visitors and one limit; ids are their keys.
+PROGRAMS = "programs"
 
 
 def endpoints(studio: "Studio") -> dict[str, Callable[..., Any]]:
@@ -44,7 +47,7 @@ def endpoints(studio: "Studio") -> dict[str, Callable[..., Any]]:
     def merge(recipe: str) -> dict[str, Any]:
         """Start the real merge of a recipe (YAML); returns the job, whose id is its secret."""
         checked, family = _read(studio, recipe)
-        view = start_merge(studio.jobs, checked, f"api-{secrets.token_urlsafe(16)}", family)
+        view = start_merge(studio.jobs, checked, PROGRAMS, family)
         return studio.jobs.get(view["id"]).to_json()
 
     @_shown

@@ -10,8 +10,9 @@ from typing import Any
 
 from merger.errors import JobError, did_you_mean
 from merger.jobs.job import Job, JobState
+from merger.jobs.lock import RunnerLock
 from merger.jobs.process import WorkerProcess
-from merger.jobs.store import INTERRUPTED, JobStore, Limits, RunnerLock
+from merger.jobs.store import INTERRUPTED, JobStore, Limits
 from merger.progress import Progress
 from merger.workspace import Workspace, folder_bytes
 

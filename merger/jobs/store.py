@@ -4,18 +4,16 @@ import json
 import secrets
 import sqlite3
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from merger.errors import JobError
 from merger.jobs.job import Job, JobState
+from merger.jobs.lock import RunnerLock
+from merger.jobs.turns import turns
 from merger.progress import Progress
 from merger.workspace import Workspace
-
-SELECT = """SELECT *, (SELECT count(*) FROM jobs AS other WHERE other.runner = jobs.runner
-    AND other.number < jobs.number AND other.state IN ('WAITING', 'RUNNING')) AS ahead FROM jobs"""
 
 INTERRUPTED = {
     "type": "JobError",
@@ -69,15 +67,25 @@ class JobStore:
 
     def get(self, job_id: str, owner: str | None = None) -> Job:
         """Return a job; one that is somebody else's is as unknown as one that never was."""
-        found = self.workspace.rows(f"{SELECT} WHERE id = ?", (str(job_id),))
+        found = self.workspace.rows("SELECT * FROM jobs WHERE id = ?", (str(job_id),))
         if not found or (owner is not None and found[0]["owner"] != owner):
             raise JobError("There is no such job.", "It may have been removed; start a new one.")
-        return _job(found[0])
+        return self._jobs(found)[0]
+
+    def _jobs(self, rows: Sequence[sqlite3.Row]) -> list[Job]:
+        """Return rows as jobs, each one that waits with how many come before it."""
+        ahead: dict[str, int] = {}
+        for runner in sorted({row["runner"] for row in rows if row["state"] == JobState.WAITING}):
+            query = "SELECT count(*) AS n FROM jobs WHERE runner = ? AND state = 'RUNNING'"
+            running = self.workspace.rows(query, (runner,))[0]["n"]
+            order = _order(self.workspace.rows, runner)
+            ahead |= {id: running + place for place, id in enumerate(order)}
+        return [_job(row, ahead.get(row["id"], 0)) for row in rows]
 
     def list(self, owner: str) -> list[Job]:
         """Return one owner's jobs, newest first."""
-        query = f"{SELECT} WHERE owner = ? ORDER BY number DESC"
-        return [_job(row) for row in self.workspace.rows(query, (owner,))]
+        query = "SELECT * FROM jobs WHERE owner = ? ORDER BY number DESC"
+        return self._jobs(self.workspace.rows(query, (owner,)))
 
     def ask_to_stop(self, job_id: str) -> None:
         """Cancel a waiting job now, and a running one as soon as its runner looks."""
@@ -95,21 +103,18 @@ class JobStore:
         return not found or bool(found[0]["stop"])
 
     def take_next(self) -> tuple[Job, dict[str, Any]] | None:
-        """Mark this runner's oldest waiting job as running and return it with its payload."""
+        """Mark the job of this runner whose turn it is as running; return it and its payload."""
         with self.workspace.transaction() as db:
-            row = db.execute(
-                "SELECT id, payload FROM jobs WHERE runner = ? AND state = 'WAITING' "
-                "ORDER BY number LIMIT 1",
-                (self.runner,),
-            ).fetchone()
-            if row is None:
+            order = _order(db.execute, self.runner)
+            if not order:
                 return None
             now = time.time()
             db.execute(
                 "UPDATE jobs SET state = 'RUNNING', started = ?, phase_started = ? WHERE id = ?",
-                (now, now, row["id"]),
+                (now, now, order[0]),
             )
-        return self.get(row["id"]), json.loads(row["payload"])
+            row = db.execute("SELECT payload FROM jobs WHERE id = ?", (order[0],)).fetchone()
+        return self.get(order[0]), json.loads(row["payload"])
 
     def progress(self, job_id: str, progress: Progress, phase_started: float) -> None:
         """Write how far a running job is."""
@@ -177,47 +182,6 @@ class JobStore:
                 )
 
 
-class RunnerLock:
-    """Shows other programs on the same workspace that this runner is alive.
-
-    The lock is an open transaction on a file of its own: the system lets go of it when the
-    process dies, however it dies, and SQLite's locks work on every platform.
-    """
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.name = secrets.token_hex(8)
-        self._path = self._file(workspace, self.name)
-        self._path.parent.mkdir(exist_ok=True)
-        self._hold = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self._hold.execute("BEGIN EXCLUSIVE")
-
-    def release(self) -> None:
-        """Let the next program know that this runner is gone."""
-        self._hold.close()
-        self._path.unlink(missing_ok=True)
-
-    @classmethod
-    def is_alive(cls, workspace: Workspace, runner: str) -> bool:
-        """Tell whether a runner with this name still holds its lock."""
-        path = cls._file(workspace, runner)
-        if not path.exists():
-            return False
-        probe = sqlite3.connect(path, isolation_level=None, timeout=0)
-        try:
-            probe.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            return True
-        finally:
-            probe.close()
-        with suppress(OSError):
-            path.unlink()
-        return False
-
-    @staticmethod
-    def _file(workspace: Workspace, runner: str) -> Path:
-        return workspace.folder / "runners" / f"{runner}.lock"
-
-
 def _check_limits(waiting: int, used: int, limits: Limits) -> None:
     if limits.waiting is not None and waiting >= limits.waiting:
         raise JobError(
@@ -231,9 +195,18 @@ def _check_limits(waiting: int, used: int, limits: Limits) -> None:
         )
 
 
-def _job(row: sqlite3.Row) -> Job:
+def _order(ask: Callable[..., Iterable[sqlite3.Row]], runner: str) -> list[str]:
+    """Return the ids of a runner's waiting jobs in the order in which they will run."""
+    query = "SELECT id, owner FROM jobs WHERE runner = ? AND state = 'WAITING' ORDER BY number"
+    waiting = [(row["id"], row["owner"]) for row in ask(query, (runner,))]
+    query = "SELECT owner, max(started) AS last FROM jobs WHERE runner = ? GROUP BY owner"
+    served = {row["owner"]: row["last"] or 0.0 for row in ask(query, (runner,))}
+    return turns(waiting, served)
+
+
+def _job(row: sqlite3.Row, ahead: int) -> Job:
     end = row["finished"] or time.time()
-    note, ahead = row["note"], row["ahead"]
+    note = row["note"]
     if row["state"] == JobState.WAITING and ahead:
         note = "1 job is ahead" if ahead == 1 else f"{ahead} jobs are ahead"
     return Job(

@@ -221,12 +221,13 @@ def test_an_owner_may_not_fill_the_queue_or_the_disk(workspace, tmp_path):
     with contextlib.closing(JobRunner(workspace, kinds=KINDS, limits=limits)) as runner:
         first = submit(runner, "wait_for", until=str(tmp_path / "go"))
         wait_until_running(runner, first.id)
-        submit(runner, "count", total=10)
+        second = submit(runner, "count", total=10)
         with pytest.raises(JobError, match="at most 1, and have 1"):
             submit(runner, "count", total=1)
         other = submit(runner, "count", owner="bob", total=1)
         (tmp_path / "go").touch()
-        runner.wait(other.id, 20)
+        for job in (other, second):
+            runner.wait(job.id, 20)
         with pytest.raises(JobError, match="may take 10 bytes, and take 14 already"):
             submit(runner, "count", total=1)
         runner.delete(runner.list("ann")[0].id, "ann")
@@ -326,3 +327,22 @@ def test_rate_is_unknown_before_the_first_unit_and_after_the_end():
     before = Job("x", "t", JobState.RUNNING, 0, 200, "bytes", "", 1.0, None, None, phase_seconds=1)
     after = Job("x", "t", JobState.DONE, 200, 200, "bytes", "", 1.0, None, None, phase_seconds=1)
     assert rate(before).per_second is None and rate(after).seconds_left is None
+
+
+def test_owners_take_turns_and_see_how_many_come_before_them(runner, tmp_path):
+    first = submit(runner, "wait_for", until=str(tmp_path / "go"))
+    wait_until_running(runner, first.id)
+    own = [submit(runner, "count", total=1) for _ in range(3)]
+    other = runner.submit("count", {"total": 1}, owner="bob", title="bob's")
+    assert runner.get(other.id).note == "1 job is ahead"
+    assert [job.note for job in runner.list("ann")[:3]] == [
+        "4 jobs are ahead",
+        "3 jobs are ahead",
+        "2 jobs are ahead",
+    ]
+    (tmp_path / "go").touch()
+    runner.wait(own[-1].id, 20)
+    ends = {job.id: job for job in [*runner.list("ann"), *runner.list("bob")]}
+    starts = runner._workspace.rows("SELECT id FROM jobs ORDER BY started")
+    assert [row["id"] for row in starts] == [first.id, other.id, *(job.id for job in own)]
+    assert all(job.state is JobState.DONE for job in ends.values())
