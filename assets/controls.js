@@ -3,6 +3,7 @@
 import { edit, look, on, redo, start, state, togglePin, undo } from "./studio/conversation.js";
 import { button, h } from "./studio/dom.js";
 import { mountExperts } from "./studio/experts.js";
+import { mountFacts } from "./studio/facts.js";
 import { mountJob } from "./studio/job.js";
 import { mountKeys, toggleHelp } from "./studio/keys.js";
 import { mountKnobs } from "./studio/knobs.js";
@@ -88,6 +89,7 @@ const ROOTS = {
     start(window.MERGESCOPE.studio.server);
   },
   "ms-recipe-root": mountRecipe,
+  "ms-facts-root": mountFacts,
   "ms-topk-root": buildTopk,
 };
 

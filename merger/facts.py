@@ -50,12 +50,12 @@ def facts_of(method: Method) -> tuple[Fact, ...]:
         Fact("Gives", GIVES[method.output]),
         Fact("Works on", WORKS_ON[method.scope_at(method.resolve({}))]),
         Fact("Cost", cost_of(method)),
-        Fact("Coefficients", "without effect" if method.weights_note else ""),
-        Fact("Neutral with 3 experts", ", ".join(f"`{k}: {value_words(v)}`" for k, v in neutral)),
-        Fact("Laws", ", ".join(method.laws), tuple(f"{law}: {LAWS[law]}" for law in method.laws)),
         Fact("Where it fails", section_of(method, "Fails")),
         Fact("How sure", evidence, (f"{evidence}: {EVIDENCE[evidence]}",) if evidence else ()),
         Fact("Paper", _paper(method), link=link_of(method)),
+        Fact("Coefficients", "without effect" if method.weights_note else ""),
+        Fact("Neutral with 3 experts", ", ".join(f"`{k}: {value_words(v)}`" for k, v in neutral)),
+        Fact("Laws", ", ".join(method.laws), tuple(f"{law}: {LAWS[law]}" for law in method.laws)),
     )
     return tuple(fact for fact in facts if fact.text)
 

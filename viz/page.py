@@ -59,6 +59,8 @@ def _tabs() -> None:
 def _screen(screen: Screen) -> None:
     if screen.id == "overlap":
         _place("ms-topk-root", "", "ms-topk")
+    if screen.id == "method":
+        _place("ms-facts-root", "", "ms-facts")
     with gr.Row(elem_classes=["ms-grid"]):
         for spec in screen.panels:
             panel(

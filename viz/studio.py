@@ -20,6 +20,7 @@ from viz.answers import answers, async_answers, error_card
 from viz.catalog import Catalog, Family, first_recipe
 from viz.desk import Desk, Merge
 from viz.endpoints import endpoints
+from viz.facts import shown
 from viz.jobs_view import job_view, next_view, start_merge
 from viz.kpis import kpis
 from viz.library_rows import remember
@@ -75,7 +76,7 @@ class Studio:
     def config(self) -> dict[str, Any]:
         """Return what does not change while the app runs."""
         methods = [
-            m.to_json() | {"dialects": {k: dict(v) for k, v in m.dialects.items()}}
+            m.to_json() | {"dialects": {k: dict(v) for k, v in m.dialects.items()}} | shown(m)
             for m in sorted(METHODS.values(), key=lambda m: m.place)
         ]
         families = [

@@ -55,7 +55,7 @@ function filter(text) {
   for (const group of place.querySelectorAll(".ms-method__group")) {
     const options = [...group.querySelectorAll(".ms-method__option")];
     for (const option of options) {
-      const said = `${group.getAttribute("aria-label")} ${option.textContent} ${option.querySelector("input").value}`.toLowerCase();
+      const said = `${methodOf(option.querySelector("input").value).search} ${option.textContent.toLowerCase()}`;
       option.hidden = !words.every((word) => said.includes(word));
     }
     group.hidden = options.every((option) => option.hidden);
