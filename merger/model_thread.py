@@ -2,6 +2,7 @@
 
 A pass that somebody waits for at a slider is urgent: a long pass lets it in between two chunks.
 One thread also means one pool of worker threads in torch, however many visitors there are.
+While many visitors drag there is always something urgent, so a long pass gets a turn after some.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from threading import Condition, Thread, current_thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+IN_A_ROW = 8  # urgent calls that may overtake a long one that waits
 
 
 class ModelThread:
@@ -26,6 +28,7 @@ class ModelThread:
             False: deque(),
         }
         self._thread: Thread | None = None
+        self._overtaken = 0
 
     def run(self, call: Callable[[], T], *, urgent: bool = False) -> T:
         """Run the call in the model's thread, wait for it, and return or raise what it does."""
@@ -41,28 +44,32 @@ class ModelThread:
         return future.result()
 
     def let_urgent_in(self) -> bool:
-        """Run the urgent calls that wait; a long call does this between its chunks.
+        """Run the urgent calls that wait now; a long call does this between its chunks.
 
         Returns: whether there were any, so that another model may now be loaded.
         """
-        ran = False
-        while (job := self._take(urgent_only=True)) is not None:
-            _settle(*job)
-            ran = True
-        return ran
-
-    def _take(self, *, urgent_only: bool) -> tuple[Future[Any], Callable[[], Any]] | None:
         with self._wake:
-            for urgent in (True,) if urgent_only else (True, False):
-                if self._waiting[urgent]:
-                    return self._waiting[urgent].popleft()
-            return None
+            # Those that come meanwhile wait for the next chunk, or it might never come.
+            jobs = list(self._waiting[True])
+            self._waiting[True].clear()
+        for job in jobs:
+            _settle(*job)
+        return bool(jobs)
+
+    def _take(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+        with self._wake:
+            urgent, long = self._waiting[True], self._waiting[False]
+            if urgent and not (long and self._overtaken >= IN_A_ROW):
+                self._overtaken = self._overtaken + 1 if long else 0
+                return urgent.popleft()
+            self._overtaken = 0
+            return long.popleft() if long else None
 
     def _serve(self) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: any(self._waiting.values()))
-            job = self._take(urgent_only=False)
+            job = self._take()
             if job is not None:
                 _settle(*job)
             # An idle thread must not keep the last model and result alive.
