@@ -4,7 +4,7 @@ Sums over experts are added expert by expert, and no operation here fuses a mult
 addition: both would let the bits of a result depend on how the work is cut into blocks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -15,6 +15,8 @@ from merger.lazy import Tensor, torch
 
 # Long sums are taken over pieces of this length, whatever the blocks and threads.
 CHUNK = 32768
+# Entries at a time where a formula needs many numbers for each.
+PART = 1 << 13
 TINY = 1e-30
 
 
@@ -55,6 +57,11 @@ def divisor(coefficients: Sequence[float]) -> float:
             "Change one of them, or switch normalize off.",
         )
     return result
+
+
+def parts(*stacks: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the same few entries of each stack, (n, entries); formulas by entry need no more."""
+    yield from zip(*(s.reshape(len(s), -1).split(PART, dim=1) for s in stacks), strict=True)
 
 
 def keep(tau: Tensor, cut: Tensor) -> Tensor:

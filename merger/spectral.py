@@ -6,7 +6,7 @@ rounding, which would otherwise come out as large as real ones.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from merger.algebra import mean
 from merger.errors import MergeError
@@ -69,17 +69,58 @@ def by_matrix(
         return merge(widen(stack)).to(tau).reshape(tau.shape[1:])
 
 
-def widen(stack: Tensor) -> list[Tensor]:
+class Widened(Sequence[Tensor]):
+    """One matrix per expert, each put in double precision only when it is asked for.
+
+    Args:
+        stack: The matrices, (n, rows, columns).
+        exact: Whether they are handed out in double precision.
+    """
+
+    def __init__(self, stack: Tensor, exact: bool) -> None:
+        self._stack = stack
+        self._exact = exact
+
+    def __len__(self) -> int:
+        return len(self._stack)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Widened": ...
+
+    def __getitem__(self, index: int | slice) -> "Tensor | Widened":
+        if isinstance(index, slice):
+            return Widened(self._stack[index], self._exact)
+        return self._stack[index].double() if self._exact else self._stack[index]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of each matrix."""
+        rows, columns = self._stack.shape[1:]
+        return rows, columns
+
+
+def widen(stack: Tensor) -> Widened:
     """Return one matrix per expert, in double precision unless they are large."""
     if stack.device.type == "mps":
         # Apple's GPUs know no double precision.
         stack = stack.cpu()
-    return list(stack if stack[0].numel() > EXACT else stack.double())
+    return Widened(stack, stack[0].numel() <= EXACT)
 
 
-def stacked(taus: Sequence[Tensor]) -> Tensor:
-    """Return one matrix per expert as one stack."""
-    return torch.stack(list(taus))
+def mean_square(taus: Sequence[Tensor]) -> float:
+    """Return the mean square of all entries."""
+    return sum(float(tau.square().mean()) for tau in taus) / len(taus)
+
+
+def summed(taus: Sequence[Tensor]) -> Tensor:
+    """Add up matrices, one after the other."""
+    result = taus[0].clone()
+    for tau in taus[1:]:
+        result += tau
+    return result
 
 
 def svd(matrix: Tensor) -> Svd:

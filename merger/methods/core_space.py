@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from merger.algebra import combine_agreeing, elect_sign, total
 from merger.lazy import Tensor, torch
 from merger.spec import Costly, Delta, Deltas, Key, Knob, Share, merge_method, of
-from merger.spectral import by_matrix, eigen, gram, is_matrix, isotropic, stacked, untangle
+from merger.spectral import by_matrix, eigen, gram, is_matrix, isotropic, summed, untangle
 
 Inner = Literal["tsv_m", "iso_c", "ties", "linear"]
 
@@ -82,10 +82,10 @@ def _merge(cores: Sequence[Tensor], inner: Inner, density: float) -> Tensor:
     if inner == "tsv_m":
         return untangle(cores)
     if inner == "linear":
-        return total(stacked(cores))
+        return summed(cores)
     if inner == "iso_c":
-        return isotropic(total(stacked(cores)))
-    kept = stacked([_largest(core, density) for core in cores])
+        return isotropic(summed(cores))
+    kept = torch.stack([_largest(core, density) for core in cores])
     return combine_agreeing(kept, elect_sign(kept, tie="drop"), reuse=True)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from merger.algebra import keep, weighted_total
 from merger.lazy import Tensor, torch
 from merger.spec import (
     Coefficients,
@@ -18,7 +17,7 @@ from merger.spec import (
     merge_method,
     of,
 )
-from merger.spectral import is_linear, join, stacked, svd, widen
+from merger.spectral import is_linear, join, mean_square, svd, widen
 from merger.threads import one_thread
 
 # Adam's step: absolute in the paper, or a share of the changes' size.
@@ -51,7 +50,7 @@ def shifted(
     with one_thread():
         taus = widen(tau)
         shares = _shares(taus, weights, eta, units)
-        size = float(stacked(taus).square().mean().sqrt()) if units == "relative" else 1.0
+        size = mean_square(taus) ** 0.5 if units == "relative" else 1.0
         return _shift(taus, shares, steps, RATES[units] * size, subspace, project).to(tau)
 
 
@@ -108,7 +107,10 @@ def doge(
         return torch.zeros_like(tau[0])
     with one_thread():
         shares = _shares(widen(tau), weights, eta, units)
-    return weighted_total(keep(tau + shift, cut), shares)
+    result = torch.zeros_like(shift)
+    for row, kept, share in zip(tau, cut, shares, strict=True):
+        result += (row + shift).mul_(kept).mul_(share)
+    return result
 
 
 def _shares(
@@ -131,7 +133,9 @@ def _shift(
 ) -> Tensor:
     """Return where Adam comes to in so many steps, or nothing where that is no better."""
     weight = sum(shares)
-    merged = weighted_total(stacked(taus), shares)
+    merged = taus[0] * shares[0]
+    for tau, share in zip(taus[1:], shares[1:], strict=True):
+        merged += tau * share
     start = [(tau * (tau - merged)).sum(dim=1, keepdim=True) for tau in taus]
     shared = _shared(taus, subspace)
     found, speed, size = (torch.zeros_like(merged) for _ in range(3))

@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-from merger.algebra import total
 from merger.spec import Costly, Delta, Deltas, Key, Knob, merge_method, of
-from merger.spectral import by_matrix, isotropic, stacked
+from merger.spectral import by_matrix, isotropic, summed
 
 
 def flattened(tau: Deltas, key: Key, *, full: bool = False, conv_as_matrix: bool = False) -> Delta:
     """Return the sum with all its directions equally strong."""
-    return by_matrix(tau, key, lambda taus: isotropic(total(stacked(taus)), full), conv_as_matrix)
+    return by_matrix(tau, key, lambda taus: isotropic(summed(taus), full), conv_as_matrix)
 
 
 @merge_method(

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from merger.algebra import total
 from merger.lazy import Tensor
 from merger.spec import Costly, Delta, Deltas, Key, Knob, merge_method, of
-from merger.spectral import FAINT, Svd, by_matrix, join, polar, stacked, svd
+from merger.spectral import FAINT, Svd, by_matrix, join, polar, summed, svd
 
 Common = Annotated[float, Knob(0.0, 1.0, slider=(0.0, 1.0), step=0.05, symbol="f")]
 
@@ -54,7 +53,7 @@ def iso_cts(
 
 def _spread(taus: Sequence[Tensor], share: float) -> Tensor:
     common, own = _split(min(taus[0].shape), len(taus), share)
-    shared = svd(total(stacked(taus))).first(common)
+    shared = svd(summed(taus)).first(common)
     parts = [svd(tau - shared.left @ (shared.left.T @ tau)).first(own) for tau in taus]
     found = _above_rounding(join([*parts, shared]))
     return (polar(found.left) @ polar(found.right.T).T) * found.strength.mean()

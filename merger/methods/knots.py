@@ -1,6 +1,6 @@
 """KnOTS: put all experts into one frame, then merge their coordinates there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from merger.algebra import combine_agreeing, elect_sign, keep, mean, total
@@ -30,11 +30,12 @@ def coordinates(tau: RawDeltas, key: Key, *, concat: Concat = "input") -> Deltas
     if not is_matrix(key, tau) or not tau.any():
         return tau
     with one_thread():
-        taus = _turned(torch.stack(widen(tau)), concat)
-        frame = eigen(_products(taus), FAINT)[1].to(taus)
-        found = torch.zeros_like(taus)
-        found[:, : frame.shape[1]] = frame.T @ taus
-        return _turned(found, concat).to(tau)
+        taus = widen(tau)
+        frame = eigen(_products(taus, concat), FAINT)[1].to(taus[0]).T
+        found = torch.zeros_like(tau)
+        for each, out in zip(taus, found, strict=True):
+            _turned(out, concat)[: len(frame)] = frame @ _turned(each, concat)
+        return found
 
 
 def _trims(knobs: Mapping[str, Any]) -> bool:
@@ -91,9 +92,9 @@ def knots(
         Differs: each expert has a coefficient of its own (the authors' code uses the first one for
         all); what is no matrix is merged entry by entry. Added up it is task arithmetic.
     """
-    kept = keep(own, cut) if inner == "ties" else own
     shares = torch.tensor(weights, dtype=own.dtype, device=own.device)
-    kept = kept * shares.reshape(-1, *[1] * (own.dim() - 1))
+    kept = keep(own, cut) if inner == "ties" else own.clone()
+    kept.mul_(shares.reshape(-1, *[1] * (own.dim() - 1)))
     if inner == "ties":
         merged = combine_agreeing(kept, elect_sign(kept, tie="drop"), combine, reuse=True)
     else:
@@ -106,22 +107,25 @@ def knots(
 def _back(tau: Tensor, own: Tensor, merged: Tensor, concat: Concat) -> Tensor:
     """Return coordinates as a change of the weights again."""
     with one_thread():
-        taus, frames, rows = (
-            _turned(torch.stack(widen(stack)), concat) for stack in (tau, own, merged[None])
-        )
+        taus, frames = widen(tau), widen(own)
+        room = taus.shape[0 if concat == "input" else 1]
+        size, frame = taus[0].new_zeros(room), taus[0].new_zeros(room, room)
         # U follows from τ = U Z, whose rows are orthogonal: no second decomposition is needed.
-        size = total(frames.square().sum(dim=2))
-        frame = total(taus @ frames.transpose(1, 2)) / torch.where(size > 0, size, 1.0)
-        return _turned(frame @ rows, concat)[0].to(merged)
+        for each, place in zip(taus, frames, strict=True):
+            rows = _turned(place, concat)
+            size += rows.square().sum(dim=1)
+            frame += _turned(each, concat) @ rows.T
+        frame /= torch.where(size > 0, size, 1.0)
+        return _turned(frame @ _turned(widen(merged[None])[0], concat), concat).to(merged)
 
 
-def _products(taus: Tensor) -> Tensor:
+def _products(taus: Sequence[Tensor], concat: Concat) -> Tensor:
     """Return the inner products of the rows of all matrices side by side."""
-    found = gram(taus[0].T)
+    found = gram(_turned(taus[0], concat).T)
     for tau in taus[1:]:
-        found += gram(tau.T)
+        found += gram(_turned(tau, concat).T)
     return found
 
 
-def _turned(stack: Tensor, concat: Concat) -> Tensor:
-    return stack if concat == "input" else stack.transpose(1, 2)
+def _turned(matrix: Tensor, concat: Concat) -> Tensor:
+    return matrix if concat == "input" else matrix.T

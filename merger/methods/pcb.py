@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from merger.algebra import total
+from merger.algebra import parts, total
 from merger.lazy import Tensor, torch
 from merger.spec import Coefficients, Delta, Deltas, Knob, Ordered, RawDeltas, merge_method, of
 
-# So many entries compete at a time, because the competition takes a dozen numbers for each.
-PART = 1 << 13
 Density = Annotated[float, Knob(0.0, 1.0, slider=(0.01, 1.0), step=0.01, symbol="r")]
 Clip = Annotated[float, Knob(0.0, 0.5, slider=(0.0, 0.1), step=0.001, symbol="q")]
 Balance = Literal["pairwise", "total"]
@@ -32,7 +30,7 @@ def score(
     """Return how well each entry does in the competition."""
     found = torch.empty_like(tau)
     low, high = _column(bounds[0], tau), _column(bounds[1], tau)
-    for part, out in zip(tau.split(PART, dim=1), found.split(PART, dim=1), strict=True):
+    for part, out in parts(tau, found):
         out.copy_(_scored(part, low, high, balance))
     return found
 
@@ -97,11 +95,11 @@ def pcb(
     worst, best = _column(winners[0], tau), _column(winners[1], tau)
     factors = _column(torch.tensor(weights), tau)
     result = torch.empty_like(tau[0])
-    for part, out in zip(tau.split(PART, dim=1), result.split(PART), strict=True):
+    for part, out in parts(tau, result.unsqueeze(0)):
         reached = _scored(part, low, high, balance)
         shares = _unit(torch.maximum(reached, worst), worst, best)
         clipped = torch.minimum(torch.maximum(part.abs(), low), high) * part.sign()
-        out.copy_(total(clipped * shares * factors) / total(shares).clamp(min=1e-12) * scale)
+        out[0] = total(clipped * shares * factors) / total(shares).clamp(min=1e-12) * scale
     return result
 
 

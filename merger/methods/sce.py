@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import elect_sign, sum_of_squares
+from merger.algebra import elect_sign, parts, sum_of_squares
 from merger.lazy import Tensor, torch
 from merger.masks import largest, shares_of
 from merger.spec import Delta, Deltas, Knob, merge_method
@@ -49,7 +49,7 @@ def sce(
     chosen = selected(tau, select_topk)
     sizes = [sum_of_squares(row) / max(1, row.numel()) for row in chosen]
     shares = shares_of([0.0] * len(tau) if sum(sizes) < floor else sizes)
-    return _agreeing(chosen if select == "update" else tau, shares, floor) * scale
+    return _agreeing(chosen if select == "update" else tau, shares, floor).mul_(scale)
 
 
 def selected(tau: Tensor, share: float) -> Tensor:
@@ -62,21 +62,27 @@ def selected(tau: Tensor, share: float) -> Tensor:
 
 def _variance(tau: Tensor) -> Tensor:
     """Return the variance over experts, exactly 0 where all are equal."""
-    middle = torch.zeros_like(tau[0])
-    for row in tau:
-        middle += row - tau[0]
-    middle /= len(tau)
-    result = torch.zeros_like(middle)
-    for row in tau:
-        result += (row - tau[0]).sub_(middle).square_()
-    return result / len(tau)
+    found = torch.empty_like(tau[:1])
+    for part, out in parts(tau, found):
+        middle = torch.zeros_like(part[0])
+        for row in part:
+            middle += row - part[0]
+        middle /= len(part)
+        result = torch.zeros_like(middle)
+        for row in part:
+            result += (row - part[0]).sub_(middle).square_()
+        out[0] = result / len(part)
+    return found[0]
 
 
 def _agreeing(tau: Tensor, shares: list[float], floor: float) -> Tensor:
-    sign = elect_sign(tau, tie="plus")
-    result, below = torch.zeros_like(sign), torch.zeros_like(sign)
-    for row, share in zip(tau, shares, strict=True):
-        agrees = torch.gt(row * sign, 0.0, out=torch.empty_like(row)) * share
-        result += row * agrees
-        below += agrees
-    return result / below.clamp(min=floor or 1e-30)
+    found = torch.empty_like(tau[:1])
+    for part, out in parts(tau, found):
+        sign = elect_sign(part, tie="plus")
+        result, below = torch.zeros_like(sign), torch.zeros_like(sign)
+        for row, share in zip(part, shares, strict=True):
+            agrees = torch.gt(row * sign, 0.0, out=torch.empty_like(row)) * share
+            result += row * agrees
+            below += agrees
+        out[0] = result / below.clamp(min=floor or 1e-30)
+    return found[0]

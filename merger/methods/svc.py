@@ -44,8 +44,7 @@ def svc(
     if not is_matrix(key, tau) or not update.any():
         return update
     with one_thread():
-        merged, *taus = widen(torch.cat([update.unsqueeze(0), tau]))
-        return _calibrate(merged, taus, alpha).to(update)
+        return _calibrate(widen(update.unsqueeze(0))[0], widen(tau), alpha).to(update)
 
 
 def _calibrate(update: Tensor, taus: Sequence[Tensor], alpha: float) -> Tensor:

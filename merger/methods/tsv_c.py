@@ -48,13 +48,18 @@ def tsv_c(
         2025, arXiv:2412.00081. What is no matrix is kept whole.
     """
     stack = tau.flatten(2) if conv_as_matrix and tau.dim() == 5 else tau
-    if is_matrix(key, stack) and stack.any():
-        stack = _compress(stack, 1.0 / len(tau) if density is None else density)
-    return torch.stack([add_update(base, each) for each in stack.reshape(tau.shape)])
-
-
-def _compress(tau: Tensor, density: float) -> Tensor:
-    room = min(tau.shape[1:])
-    count = max(1, int(density * room)) if density > 0.0 else 0
+    share = 1.0 / len(tau) if density is None else density
+    found = torch.empty_like(tau)
     with one_thread():
-        return torch.stack([svd(each).first(count).matrix().to(tau) for each in widen(tau)])
+        for i, out in enumerate(found):
+            if is_matrix(key, stack) and stack[i].any():
+                change = _compressed(widen(stack[i : i + 1])[0], share).to(tau).reshape(out.shape)
+            else:
+                change = tau[i]
+            out.copy_(add_update(base, change))
+    return found
+
+
+def _compressed(matrix: Tensor, density: float) -> Tensor:
+    count = max(1, int(density * min(matrix.shape))) if density > 0.0 else 0
+    return svd(matrix).first(count).matrix()

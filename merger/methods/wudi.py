@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from merger.algebra import mean, total
+from merger.algebra import mean
 from merger.lazy import Tensor, torch
 from merger.spec import Costly, Delta, Deltas, Key, Knob, merge_method, of
-from merger.spectral import eigen, is_linear, stacked, widen
+from merger.spectral import eigen, is_linear, mean_square, summed, widen
 from merger.threads import one_thread
 
 # Directions below this share of the strongest one have no inverse (1e-8 of their square).
@@ -31,11 +31,12 @@ def settled(
     if not tau.any():
         return mean(tau)
     with one_thread():
-        taus = [each for each in widen(tau) if each.any()]
+        changed = [i for i, row in enumerate(tau) if row.any()]
+        taus = widen(tau if len(changed) == len(tau) else tau[changed])
         problem = _problem(taus)
         if solver == "closed_form":
             return _solve(*problem).to(tau)
-        rate = RATE * float(stacked(taus).square().mean().sqrt())
+        rate = RATE * mean_square(taus) ** 0.5
         return _descend(*problem, steps, rate).to(tau)
 
 
@@ -85,24 +86,25 @@ def _problem(taus: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     wanted = torch.zeros_like(taus[0], dtype=torch.float64)
     for tau in taus:
         own = tau.double()
-        share = own.T @ own / own.square().sum()
+        share = (own.T @ own).div_(own.square().sum())
         products += share
         wanted += own @ share
-    return total(stacked(taus)).double(), products, wanted
+    return summed(taus).double(), products, wanted
 
 
 def _solve(start: Tensor, products: Tensor, wanted: Tensor) -> Tensor:
+    disturbed = (start @ products).sub_(wanted)
     values, vectors = eigen(products, FAINT)
-    return start - ((start @ products - wanted) @ vectors / values) @ vectors.T
+    return start - (disturbed @ vectors).div_(values) @ vectors.T
 
 
 def _descend(start: Tensor, products: Tensor, wanted: Tensor, steps: int, rate: float) -> Tensor:
     """Return where Adam comes to in so many steps."""
     found, speed, size = start.clone(), torch.zeros_like(start), torch.zeros_like(start)
     for step in range(1, steps + 1):
-        slope = (found @ products - wanted) * 2.0
-        speed = speed * 0.9 + slope * 0.1
-        size = size * 0.999 + slope.square() * 0.001
-        away = (speed / (1.0 - 0.9**step)) / ((size / (1.0 - 0.999**step)).sqrt() + 1e-30)
-        found = found - away * rate
+        slope = (found @ products).sub_(wanted).mul_(2.0)
+        speed.mul_(0.9).add_(slope * 0.1)
+        size.mul_(0.999).add_(slope.square_().mul_(0.001))
+        away = (speed / (1.0 - 0.9**step)).div_((size / (1.0 - 0.999**step)).sqrt_().add_(1e-30))
+        found.sub_(away.mul_(rate))
     return found
