@@ -86,6 +86,12 @@ class AdaptedCheckpoint:
         return self._adapter.base
 
     @property
+    def rank(self) -> int:
+        """The most directions that it changes any matrix in."""
+        places, modules = self._adapter.header.places, self._adapter.modules.values()
+        return max((places[module.a].info.shape[0] for module in modules), default=0)
+
+    @property
     def task(self) -> str | None:
         """What PEFT calls the adapter's task."""
         return self._adapter.task

@@ -1,11 +1,12 @@
 """Tiny LoRA adapters for tests, in the files that PEFT writes."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 PREFIX = "base_model.model."
 Factors = Mapping[str, tuple[torch.Tensor, torch.Tensor]]
@@ -45,3 +46,30 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
 def factors(seed: int, rows: int, columns: int, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return A and B of a change of (rows, columns)."""
     return draw(seed, rank, columns), draw(seed + 1, rows, rank)
+
+
+def turn_into_adapters(folder: Path, ranks: Mapping[str, int], base: str = "base") -> Path:
+    """Replace full models by adapters with the strongest directions of what they changed.
+
+    Args:
+        folder: Holds the base and the models; the tensors of each lie in its shards.
+        ranks: How many directions of each matrix in the layers, by the model's name.
+        base: Name of the base.
+    """
+    before = _tensors(folder / base)
+    for name, rank in ranks.items():
+        after = _tensors(folder / name)
+        found = {}
+        for key in sorted(before):
+            if ".layers." in key and before[key].dim() == 2:
+                u, s, v = torch.linalg.svd(after[key] - before[key], full_matrices=False)
+                a, b = s[:rank, None] * v[:rank], u[:, :rank]
+                found[key.removesuffix(".weight")] = (a, b)
+        shutil.rmtree(folder / name)
+        save_adapter(folder / name, found, r=rank, lora_alpha=rank, base_model_name_or_path=base)
+    return folder
+
+
+def _tensors(folder: Path) -> dict[str, torch.Tensor]:
+    shards = (load_file(path) for path in sorted(folder.glob("*.safetensors")))
+    return {key: value.float() for shard in shards for key, value in shard.items()}

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from merger.errors import SourceError, did_you_mean
+from merger.adapted import AdaptedCheckpoint
+from merger.checkpoint import Checkpoint
+from merger.errors import MergeError, SourceError, did_you_mean
 from merger.recipe import Expert, Recipe
 from merger.sources import ModelFolder, list_models, open_source, source_steps
 from merger.tasks import find_tasks, why_no_tasks
@@ -29,6 +31,7 @@ class Choice:
         steps: Steps of its checkpoints in order; empty when there is one.
         scores: Own score by step ("final" for a single one): (value, n) on validation.
         final: The step that stands for it where none is named; None when unknown.
+        rank: Of a LoRA adapter, the most directions it changes a matrix in; None for a model.
     """
 
     source: str
@@ -37,6 +40,7 @@ class Choice:
     steps: tuple[int, ...]
     scores: tuple[tuple[float, int] | None, ...]
     final: int | None = None
+    rank: int | None = None
 
     def score_at(self, step: int | None) -> tuple[float, int] | None:
         """Return its own score at a step, the final one when None; None when unknown."""
@@ -61,6 +65,7 @@ class Family:
         folder: Where `file:` sources of this family lie; None for the bundled experts.
         group: Id of the family without a base that this one is a reading of; else its own id.
         base_name: What the base is called there; empty without one.
+        refused: What lies there too and cannot be used: names, and why not.
     """
 
     id: str
@@ -73,6 +78,7 @@ class Family:
     folder: Path | None = None
     group: str = ""
     base_name: str = ""
+    refused: tuple[tuple[str, str], ...] = ()
 
     def choice(self, name: str) -> Choice:
         """Return the expert with this name."""
@@ -95,12 +101,14 @@ class Family:
             "group": self.group or self.id,
             "base_name": self.base_name,
             "tasks": list(self.tasks),
+            "refused": [{"name": name, "why": why} for name, why in self.refused],
             "experts": [
                 {
                     "name": c.name,
                     "task": c.task,
                     "steps": list(c.steps),
                     "final": c.final,
+                    "rank": c.rank,
                     "scores": [None if s is None else [s[0], s[1]] for s in c.scores],
                 }
                 for c in self.choices
@@ -180,6 +188,10 @@ def folder_families(folders: Iterable[Path]) -> tuple[Family, ...]:
 
 def _folder_families(id: str, folder: Path) -> list[Family]:
     models = list_models(folder)
+    if len(models) == 1:
+        # The only model there is what adapters beside it are put on, whatever they call it.
+        models = list_models(folder, models[0].name)
+        models = models if len(models) > 1 else list_models(folder)
     named = next((m for m in models if m.is_base), None)
     if not models or (named and len(models) == 1):
         raise SourceError(
@@ -188,34 +200,59 @@ def _folder_families(id: str, folder: Path) -> list[Family]:
         )
     if named is not None:
         return [_folder_family(id, id, folder, models, named)]
-    readings = [_folder_family(f"{id}~{m.name}", id, folder, models, m) for m in models]
+    readings = []
+    for model in models:
+        found = list_models(folder, model.name)
+        base = next(m for m in found if m.is_base)
+        readings.append(_folder_family(f"{id}~{model.name}", id, folder, found, base))
     return [_folder_family(id, id, folder, models, None), *(readings if len(models) > 1 else [])]
 
 
 def _folder_family(
     id: str, group: str, folder: Path, models: Sequence[ModelFolder], base: ModelFolder | None
 ) -> Family:
-    experts = [m for m in models if m is not base]
-    reference = open_source((base or experts[0]).source, base_dir=folder)
-    tasks = find_tasks(reference, [folder])
+    reference = None if base is None else open_source(base.source, base_dir=folder)
+    shown = reference
+    choices: list[Choice] = []
+    refused: list[tuple[str, str]] = []
+    for model in (m for m in models if m is not base):
+        try:
+            opened = open_source(model.source, base_dir=folder, base=reference)
+        except MergeError as error:
+            # One that cannot be used must not hide the others.
+            refused.append((model.name, _inside(folder, f"{error.message} {error.hint}")))
+            continue
+        choices.append(_choice(model, folder, opened))
+        shown = shown or opened
+    if shown is None or not choices:
+        why = " ".join(why for _, why in refused)
+        raise SourceError(f"{folder} holds no model to merge. {why}".strip())
+    tasks = find_tasks(shown, [folder])
     return Family(
         id=id,
         title=folder.name or str(folder),
         base=base.source if base else None,
-        choices=tuple(_choice(m, folder) for m in experts),
+        choices=tuple(choices),
         tasks=tuple(t.name for t in tasks),
         note="" if base else NO_BASE,
-        missing="" if tasks else why_no_tasks(reference),
+        missing="" if tasks else why_no_tasks(shown),
         folder=folder,
         group=group,
         base_name=base.name if base else "",
+        refused=tuple(refused),
     )
 
 
-def _choice(model: ModelFolder, folder: Path) -> Choice:
+def _choice(model: ModelFolder, folder: Path, opened: Checkpoint) -> Choice:
     found = source_steps(model.source, base_dir=folder)
     scores = (None,) * max(1, len(found.steps))
-    return Choice(model.source, model.name, None, found.steps, scores, found.final)
+    rank = opened.rank if isinstance(opened, AdaptedCheckpoint) else None
+    return Choice(model.source, model.name, None, found.steps, scores, found.final, rank)
+
+
+def _inside(folder: Path, text: str) -> str:
+    """Return what is said of a folder's models without where on this machine it lies."""
+    return text.replace(f"{folder}/", "").strip()
 
 
 def first_recipe(family: Family) -> Recipe:

@@ -12,6 +12,7 @@ from merger.jobs import Job, JobRunner, JobState, rate
 from merger.recipe import Recipe
 from merger.workspace import DOWNLOAD_LIMIT_BYTES, Workspace
 from viz.catalog import Family
+from viz.outputs import adapter_view, checked_rank
 from viz.session import recipe_line
 
 WORDS = {
@@ -41,6 +42,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "detail": _detail(job, result, error),
         "hint": error.get("hint", ""),
         "size": in_bytes(size),
+        "adapter": adapter_view(result.get("adapter")),
         "download": f"ms-download/{job.id}" if kept else "",
         "version": f"{job.state.value}/{job.done}/{job.total}/{job.note}",
     }
@@ -60,12 +62,26 @@ async def next_view(runner: JobRunner, id: str, owner: str, seen: str | None) ->
     return latest
 
 
-def start_merge(runner: JobRunner, recipe: Recipe, owner: str, family: Family) -> dict[str, Any]:
-    """Start the real merge of a recipe and return the view of its job."""
+def start_merge(
+    runner: JobRunner, recipe: Recipe, owner: str, family: Family, rank: object = None
+) -> dict[str, Any]:
+    """Start the real merge of a recipe and return the view of its job.
+
+    Args:
+        runner: Takes the job.
+        recipe: What to merge.
+        owner: Whose job it is.
+        family: Where the models lie.
+        rank: Of the LoRA adapter to write; None for a model.
+    """
     payload: dict[str, Any] = {"recipe": recipe.to_json(), "name": recipe.method}
+    title = recipe_line(recipe)
+    if rank is not None:
+        payload["adapter"] = checked_rank(rank)
+        title = f"{title} as an adapter of rank {rank}"
     if family.folder is not None:
         payload["roots"] = [str(family.folder)]
-    return job_view(runner.submit("merge", payload, owner=owner, title=recipe_line(recipe)))
+    return job_view(runner.submit("merge", payload, owner=owner, title=title))
 
 
 def download_route(runner: JobRunner, workspace: Workspace) -> Route:

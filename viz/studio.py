@@ -142,7 +142,8 @@ class Studio:
         """Start the real merge of a recipe in the background."""
         recipe = recipe_from_text(_text(request), self.catalog)
         family = self.catalog.family_of(recipe)
-        return {"job": start_merge(self.jobs, recipe, _visitor(request), family)}
+        rank = request.get("adapter")
+        return {"job": start_merge(self.jobs, recipe, _visitor(request), family, rank)}
 
     @async_answers
     async def job(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,8 @@ function build() {
     state.draft.experts.map((row, index) => chip(row, index))));
   parts.push(h("p", { class: "ms-help", id: "ms-order", hidden: true }));
   const note = methodOf(state.draft.method)?.weights_note;
-  for (const about of [note, family().note, family().missing]) {
+  const left = family().refused.map(({ name, why }) => `${name} is left out: ${why}`);
+  for (const about of [note, family().note, family().missing, ...left]) {
     if (about) parts.push(h("p", { class: "ms-help" }, about));
   }
   place.replaceChildren(...parts);

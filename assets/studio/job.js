@@ -2,6 +2,7 @@
 
 import { ask, notice, on, state } from "./conversation.js";
 import { button, h, visitor } from "./dom.js";
+import { adapterRank, loss, onOutput } from "./output.js";
 
 const FINISHED = new Set(["DONE", "CANCELLED", "FAILED", "INTERRUPTED"]);
 const KEY = "mergescope-job";
@@ -14,6 +15,12 @@ export function mountJob(node) {
   startButton = button("Merge for real", begin, { class: "ms-btn ms-btn--primary ms-btn--wide", id: "ms-merge",
     title: "Write the merged model to a folder, in the background" });
   node.replaceChildren(startButton, place);
+  onOutput(() => {
+    const rank = adapterRank();
+    startButton.textContent = rank ? `Merge into a LoRA adapter of rank ${rank}` : "Merge for real";
+    startButton.title = rank ? "Write what changes as a LoRA adapter, in the background"
+      : "Write the merged model to a folder, in the background";
+  });
   // What is on screen is what is merged: while the draft is broken, the last text is another one.
   on("error", () => { startButton.disabled = true; });
   on("answer", () => { startButton.disabled = Boolean(following); });
@@ -30,7 +37,7 @@ function store(id) {
 
 async function begin() {
   startButton.disabled = true;
-  const answer = await ask("merge", { text: state.text, visitor: visitor() });
+  const answer = await ask("merge", { text: state.text, visitor: visitor(), adapter: adapterRank() });
   startButton.disabled = false;
   if (answer.error) {
     notice(answer.error);
@@ -75,6 +82,7 @@ function show(job) {
       button("Cancel", () => ask("cancel", { id: job.id, visitor: visitor() }), { id: "ms-cancel", class: "ms-btn ms-btn--danger" }));
   } else {
     parts.push(h("p", { class: "ms-job__text" }, job.detail));
+    parts.push(...loss(job.adapter));
     if (job.hint) parts.push(h("p", { class: "ms-job__text" }, job.hint));
     const row = h("div", { class: "ms-buttons" });
     if (job.download) row.append(h("a", { class: "ms-btn", href: job.download, download: "", id: "ms-download" }, `Download (${job.size})`));

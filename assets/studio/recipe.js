@@ -2,6 +2,7 @@
 
 import { ask, load, on, permalink, state } from "./conversation.js";
 import { button, h } from "./dom.js";
+import { outputCard } from "./output.js";
 
 const TYPING_MS = 250;
 const COMMANDS = `python -m merger doctor recipe.yaml
@@ -25,6 +26,7 @@ export function mountRecipe(node) {
       h("div", { class: "ms-buttons" },
         button("Copy YAML", (e) => copy(area.value, e.target), { id: "ms-copy-yaml" }),
         button("Download recipe.yaml", download, { id: "ms-download-yaml" }))),
+    outputCard(card),
     card("Share and run", "The link holds the whole recipe; opening it needs nothing else.",
       link, h("div", { class: "ms-buttons" }, button("Copy link", (e) => copy(permalink(), e.target), { id: "ms-copy-link" })),
       h("p", { class: "ms-panel__caption" }, "On the command line, with the recipe you downloaded:"),

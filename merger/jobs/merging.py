@@ -9,6 +9,7 @@ from merger.lazy import torch
 from merger.outcome import outcome_of
 from merger.progress import Report
 from merger.recipe import Recipe
+from merger.refactor import merge_to_adapter
 from merger.workspace import safe_name
 
 
@@ -20,7 +21,8 @@ def merge_in_background(
     Args:
         payload: `recipe` in its JSON form, `folder` of the job, and, when wished, `name` of
             the model folder, `base_dir` that relative sources start from, `roots`, the only
-            folders whose models a visitor may name, `device`, `threads` and `memory`.
+            folders whose models a visitor may name, `device`, `threads` and `memory`, or
+            `adapter`, the rank of the LoRA adapter to write instead of a model.
     """
     recipe = Recipe.from_json(payload["recipe"])
     out = Path(payload["folder"]) / safe_name(str(payload.get("name") or recipe.method))
@@ -28,10 +30,13 @@ def merge_in_background(
     start = payload.get("base_dir")
     base_dir = None if start is None else Path(start)
     roots = [Path(root) for root in payload["roots"]] if "roots" in payload else None
-    path = merge(
-        recipe, out, report=report, cancel=cancel, base_dir=base_dir, roots=roots, **options
-    )
-    return outcome_of(path, recipe, base_dir, roots)
+    places: dict[str, Any] = {"base_dir": base_dir, "roots": roots}
+    if "adapter" in payload:
+        rank = int(payload["adapter"])
+        made = merge_to_adapter(recipe, out, rank, report=report, cancel=cancel, **places)
+        return outcome_of(Path(made.path), recipe, **places) | {"adapter": made.to_json()}
+    path = merge(recipe, out, report=report, cancel=cancel, **places, **options)
+    return outcome_of(path, recipe, **places)
 
 
 def warm_up() -> None:

@@ -28,10 +28,14 @@ class ModelFolder(NamedTuple):
     is_base: bool
 
 
-def list_models(folder: Path) -> tuple[ModelFolder, ...]:
+def list_models(folder: Path, base: str | None = None) -> tuple[ModelFolder, ...]:
     """Return each subfolder with a config.json, by name, the base marked where it is known.
 
     Adapters count as models where there is a base to put them on.
+
+    Args:
+        folder: What holds the models.
+        base: Name of the base, where somebody says which it is.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder.", "Give a folder that holds model folders.")
@@ -48,7 +52,7 @@ def list_models(folder: Path) -> tuple[ModelFolder, ...]:
     adapters = [path for path in adapters if path not in paths]
     configs = {path.name: _config(path) for path in paths}
     named = {p.name: _named(p, configs.get(p.name, {})) for p in [*paths, *adapters]}
-    base = _base([path.name for path in paths], named)
+    base = base or _base([path.name for path in paths], named)
     found = [
         ModelFolder(p.name, f"file:{p.name}", p, _architecture(configs[p.name]), p.name == base)
         for p in paths

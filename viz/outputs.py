@@ -1,0 +1,45 @@
+"""What a real merge is written as: a model, or a LoRA adapter with what its rank loses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from merger.errors import RecipeError
+from viz.figures.words import percent
+
+MOST_RANK = 4096
+
+
+def checked_rank(value: object) -> int:
+    """Return the rank of the adapter that the page asks for.
+
+    Raises:
+        RecipeError: it is no whole number from 1 to 4096.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_RANK:
+        raise RecipeError(
+            f"The rank of an adapter must be a whole number from 1 to {MOST_RANK}, "
+            f"got {str(value)[:20]}.",
+            "Change the rank under Recipe & export.",
+        )
+    return value
+
+
+def adapter_view(report: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the card of a job shows of the adapter that it wrote.
+
+    Args:
+        report: An `AdapterReport` as plain data; None where a model was written.
+    """
+    if report is None:
+        return None
+    error = report["error"]
+    words = (
+        f"A LoRA adapter of rank {report['rank']}: it keeps {percent(1.0 - error**2, 2)} of the "
+        f"change's energy; what it loses is {percent(error, 2)} as long as the change itself."
+    )
+    whole = report["whole"]
+    if whole:
+        words += f" {len(whole)} tensor{'s are' if len(whole) > 1 else ' is'} stored whole."
+    fits = sorted(report["fits"], key=lambda fit: (-fit["error"], fit["key"]))
+    rows = [[fit["key"], str(fit["rank"]), percent(fit["error"], 2)] for fit in fits]
+    return {"words": words, "rows": rows}
