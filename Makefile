@@ -72,6 +72,7 @@ bench: $(VENV)/.dev ## Measure the live page, on the bundled experts and on 300 
 	@$(BIN)/python tests/browser.py
 	$(BIN)/python -m benchmarks.live_page
 	$(BIN)/python -m benchmarks.large_page
+	$(BIN)/python -m benchmarks.visitors
 
 zoo: $(VENV)/.zoo ## Rebuild the bundled experts from public packages
 	$(BIN)/python -m merger zoo build
