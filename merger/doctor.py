@@ -4,14 +4,17 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from merger.align import AlignReport, Problem, align
 from merger.checkpoint import Checkpoint
 from merger.errors import MergeError
+from merger.footprint import pieces_at_once
 from merger.header import BITS
 from merger.layered import LayeredCheckpoint
+from merger.pieces import BLOCK
 from merger.plan import Plan, plan
 from merger.recipe import Recipe
 from merger.sources import SourceRules, open_source
@@ -26,7 +29,6 @@ ENTRY_RATE = 2.5e8
 FEED_RATE = 5e7
 # What torch and its libraries take before the first tensor.
 PROGRAM_BYTES = 300_000_000
-BLOCK_ENTRIES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +157,14 @@ def _cost(
 
 
 def _peak(planned: Plan) -> int:
-    """Return (n + 3) pieces of float32 per worker, over what the program itself takes."""
+    """Return the pieces that all workers hold at once, over what the program itself takes."""
     if not planned.merged:
         return PROGRAM_BYTES
     scope = planned.scope_at(planned.merged[0].settings)
     largest = max(t.numel for t in planned.merged)
-    pieces = {"element": min(largest, BLOCK_ENTRIES), "model": planned.numel}
+    pieces = {"element": min(largest, BLOCK), "model": planned.numel}
     workers = min(os.cpu_count() or 1, 8) if scope == "element" else 1
-    return PROGRAM_BYTES + workers * (planned.n + 3) * 4 * pieces.get(scope, largest)
+    return PROGRAM_BYTES + ceil(workers * pieces_at_once(planned) * 4 * pieces.get(scope, largest))
 
 
 def _space_problems(out: Path | None, needed: int) -> list[Problem]:

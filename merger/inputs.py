@@ -103,11 +103,10 @@ class CheckpointInputs:
     def uniform(self, piece: Piece, salt: str) -> Tensor:
         """Return random numbers in [0, 1), (n, length)."""
         key, seed = piece.first.key, self._plan.seed
-        rows = [
-            uniforms(key_of(seed, name, key, salt), piece.start, piece.stop)
-            for name in self._plan.names
-        ]
-        return torch.from_numpy(np.stack(rows))
+        found = np.empty((self._plan.n, len(piece)), np.float32)
+        for row, name in zip(found, self._plan.names, strict=True):
+            row[:] = uniforms(key_of(seed, name, key, salt), piece.start, piece.stop)
+        return torch.from_numpy(found)
 
     def data(self, feed: str, piece: Piece) -> Tensor:
         """Return what was computed from calibration data, (n, length)."""

@@ -41,6 +41,7 @@ class Method:
     experts: tuple[int, int | None]
     order: Order | None = None
     evidence: Evidence | None = None
+    memory: tuple[float, float] | None = None
     _by_name: Mapping[str, Param] = field(repr=False, default_factory=dict)
 
     @property
@@ -62,6 +63,11 @@ class Method:
     def output(self) -> str:
         """ "delta", "weight", "per_task" or "deltas"."""
         return self.signature.output
+
+    def pieces(self, n: int) -> float:
+        """Return how many pieces of float32 it makes at most while it works, the result too."""
+        each, rest = self.memory or (1.0, 3.0)
+        return max(n + 3.0, each * n + rest)
 
     def __call__(self, *feeds: Any, **knobs: Any) -> Any:
         return self.fn(*feeds, **knobs)

@@ -25,11 +25,10 @@ class Ranking(Passes):
     def mask(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return 1 where entries of the piece survive a cut and 0 elsewhere, (n, length)."""
         looked_at = self._magnitudes(serving, stage, use.of)
-        rows = [
-            survives(row, cut, self._index(serving.piece, stage, use.of))
-            for row, cut in zip(looked_at, self.cuts(serving.piece.first, stage, use), strict=True)
-        ]
-        return torch.from_numpy(np.stack(rows).astype(np.float32)).to(self._device)
+        first = self._index(serving.piece, stage, use.of)
+        for row, cut in zip(looked_at, self.cuts(serving.piece.first, stage, use), strict=True):
+            row[:] = survives(row, cut, first)
+        return torch.from_numpy(looked_at).to(self._device)
 
     def cuts(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> list[Cut]:
         """Return each expert's cut for this tensor."""

@@ -150,6 +150,7 @@ def merge_method(
     experts: tuple[int, int | None] = (1, None),
     order: Order | None = None,
     evidence: Evidence | None = None,
+    memory: tuple[float, float] | None = None,
 ) -> Callable[[F], F]:
     """Register a function as a merge method and return it unchanged.
 
@@ -166,6 +167,8 @@ def merge_method(
         order: Whether the order of n experts counts, where that depends on the settings;
             otherwise it does unless the method claims to be symmetric.
         evidence: How sure its specification is; see `EVIDENCE`.
+        memory: How many pieces of float32 it makes for each expert and besides, measured; only
+            where that is more than n + 3 (docs/decisions/0012-what-a-method-may-allocate.md).
     Raises:
         TypeError: the signature breaks a rule of the grammar.
     """
@@ -175,7 +178,7 @@ def merge_method(
         by_name = {p.name: p for p in signature.params}
         method = Method(
             fn.__name__, title, family, summary_of(fn), paper, signature, laws, neutral or {},
-            scope, stage, dialects or {}, experts, order, evidence, by_name,
+            scope, stage, dialects or {}, experts, order, evidence, memory, by_name,
         )  # fmt: skip
         _check(method)
         METHODS.add(method)

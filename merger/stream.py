@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from math import ceil
 from threading import Event
 
 from merger.compute import Block, Prepared
+from merger.footprint import pieces_at_once
 from merger.lazy import Tensor
 from merger.pieces import BLOCK
 from merger.plan import Plan
@@ -14,8 +16,6 @@ from merger.progress import Progress, Report, check_cancel
 # More threads than this only wait for the disk.
 MAX_THREADS = 8
 SMALLEST_BLOCK = 1 << 16
-# What a method makes on its way: about as much again as what it is given.
-TEMPORARIES = 2
 
 Sink = Callable[[int, Block, Tensor], int]
 
@@ -94,7 +94,7 @@ def fit_memory(planned: Plan, threads: int, memory: int | None) -> tuple[int, in
         memory: Bytes that blocks may take; a quarter of the machine's when None.
     """
     budget = memory if memory is not None else total_memory() // 4
-    entry = 4 * (planned.n + 3) * TEMPORARIES
+    entry = ceil(4 * pieces_at_once(planned))
     block = max(SMALLEST_BLOCK, min(BLOCK, budget // (entry * threads)))
     largest = max((t.numel for t in planned.merged), default=1)
     is_cut = all(planned.scope_at(t.settings) == "element" for t in planned.merged)

@@ -25,6 +25,7 @@ def within(tau: Deltas, key: Key, *, inner: Inner = "tsv_m", density: Share = 0.
     evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
+    memory=(5.2, 9.5),
 )
 def core_space(
     update: Annotated[Costly, of(on=within)],

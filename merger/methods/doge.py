@@ -61,6 +61,7 @@ def shifted(
     evidence="other's code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift"),
     scope="tensor",
+    memory=(2.6, 14.5),
 )
 def doge(
     tau: RawDeltas,

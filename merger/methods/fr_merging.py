@@ -32,6 +32,7 @@ def filtered(
     evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
+    memory=(0.0, 12.4),
 )
 def fr_merging(
     update: Annotated[Costly, of(on=filtered)],

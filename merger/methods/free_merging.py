@@ -70,6 +70,7 @@ def measured(each: Filtered) -> Deltas:
     evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift"),
     scope="tensor",
+    memory=(2.0, 8.7),
 )
 def free_merging(
     tau: Deltas,

@@ -22,6 +22,7 @@ def spread(tau: Deltas, key: Key, *, common: Common = 0.8, conv_as_matrix: bool 
     evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
+    memory=(3.6, 14.6),
 )
 def iso_cts(
     update: Annotated[Costly, of(on=spread)],

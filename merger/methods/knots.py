@@ -50,6 +50,7 @@ def _trims(knobs: Mapping[str, Any]) -> bool:
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral={"density": 1.0, "scale": 1.0},
     scope="tensor",
+    memory=(1.0, 11.8),
 )
 def knots(
     tau: RawDeltas,

@@ -27,6 +27,7 @@ def taken_in(tau: Deltas, key: Key, *, alpha: Alpha = 0.5, strict: bool = False)
     evidence="code read",
     laws=("zero", "single", "homogeneous", "odd", "shift"),
     scope="tensor",
+    memory=(0.0, 18.7),
 )
 def opcm(
     taken: Annotated[Costly, of(on=taken_in)],

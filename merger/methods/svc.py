@@ -16,6 +16,7 @@ from merger.threads import one_thread
     evidence="other's code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
+    memory=(0.0, 13.7),
     stage="after",
 )
 def svc(

@@ -19,6 +19,7 @@ from merger.threads import one_thread
     ),
     neutral={"density": 1.0},
     scope="tensor",
+    memory=(1.0, 10.2),
 )  # fmt: skip
 def tsv_c(
     tau: Deltas,

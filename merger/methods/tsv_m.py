@@ -18,6 +18,7 @@ def turned_apart(tau: Deltas, key: Key, *, conv_as_matrix: bool = False) -> Delt
     evidence="code read",
     laws=("zero", "single", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
+    memory=(3.6, 5.6),
 )
 def tsv_m(
     update: Annotated[Costly, of(on=turned_apart)],

@@ -32,6 +32,7 @@ def exclusive(tau: RawDeltas, *, rank: Share = 0.1, shared_scale: SharedScale = 
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral={"rank": 1.0},
     scope="tensor",
+    memory=(1.0, 10.2),
 )
 def twin(
     tau: RawDeltas,

@@ -23,6 +23,7 @@ def exclusive(tau: Deltas, *, rank: Share = 0.1, shared_scale: SharedScale = 0.2
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral={"rank": 1.0},
     scope="tensor",
+    memory=(1.0, 10.2),
 )
 def twin_per_task(
     tau: Deltas,

@@ -47,6 +47,7 @@ def settled(
     evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
+    memory=(0.0, 20.8),
 )
 def wudi(
     update: Annotated[Costly, of(on=settled)],

@@ -1,5 +1,6 @@
 """Blocks over threads: bounded, cancellable, and the first error wins."""
 
+from math import ceil
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 
 from merger.compute import Block
 from merger.errors import Cancelled, MergeError
+from merger.footprint import pieces_at_once
 from merger.models import open_models
 from merger.pieces import BLOCK
 from merger.progress import Progress
@@ -75,7 +77,7 @@ def test_an_error_in_a_block_stops_the_others(threads: int = 2) -> None:
 
 def test_memory_bounds_blocks_first_and_threads_then(tmp_path: Path) -> None:
     models = open_models(family(tmp_path, n=3))
-    entry = 4 * (3 + 3) * 2
+    entry = ceil(4 * pieces_at_once(models.plan))
     assert fit_memory(models.plan, 4, 10**12) == (BLOCK, 4)
     assert fit_memory(models.plan, 4, 4 * entry * 100_000) == (100_000, 4)
     assert fit_memory(models.plan, 4, 2 * entry * SMALLEST_BLOCK) == (SMALLEST_BLOCK, 2)
