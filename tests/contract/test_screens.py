@@ -13,7 +13,6 @@ import torch
 from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 
 from merger import sampled
-from merger.diagnostics.steps import STEPS
 from merger.live import SETS
 from merger.recipe import Recipe
 from merger.spec import METHODS
@@ -156,7 +155,7 @@ def test_a_method_that_needs_whole_tensors_says_so_on_a_sample(large: Family) ->
     recipe = replace(first_recipe(large), method="dare_linear", params={"rescale": "l1"})
     made = DESK.merge(recipe, large)
     scene = DESK.scene(made, large, None, None, {})
-    for id in ("norms", "flow"):
+    for id in ("norms", "flow", "steps", "layer-flow"):
         card = panels()[id].payload(scene, None, None)
         assert card is not None and "works on whole tensors" in card["error"]["why"]
     assert kpis(scene)[3]["value"] == "–"
@@ -229,8 +228,6 @@ def test_every_method_has_an_answer_in_the_studio(
         if per_task and id in ("tasks", "norms"):
             # The one text of this family belongs to no expert.
             assert "one model per expert" in part["error"]["why"]
-        elif id == "flow" and method not in STEPS:
-            assert "has no step that trims" in part["error"]["why"]
         elif id == "dialects" and not METHODS[method].dialects:
             assert "has no dialects" in part["error"]["why"]
         else:

@@ -8,11 +8,11 @@ import numpy as np
 from merger.diagnostics.flow import FlowInfo, Parts
 from merger.diagnostics.grid import ratio
 from viz.figures.figure import Figure, Values, build, patch
+from viz.figures.layers import layer_words
 from viz.figures.words import estimated, percent, short
 from viz.theme import LABEL, TICK, expert_colours
 
 SIZE, COUNT = "by size", "by number of weights"
-HEADINGS = {SIZE: "By size of the change", COUNT: "By number of weights"}
 SPANS = {SIZE: (0.0, 0.44), COUNT: (0.56, 1.0)}  # from the top, room for a heading above each
 ROW = 34
 GAP = 10
@@ -27,9 +27,10 @@ def draw_flow(info: FlowInfo, colours: Mapping[str, str] | None = None) -> Figur
         colours: Colour token by expert, as on the chips.
     """
     ink = expert_colours(info.experts, colours)
-    styles = [_style(info, name, ink) for name in HEADINGS]
+    headings = _headings(info)
+    styles = [_style(info, name, ink) for name in headings]
     layout = {
-        "annotations": [_heading(name) for name in HEADINGS],
+        "annotations": [_heading(name, words) for name, words in headings.items()],
         "margin": {"l": 4, "r": 4, "t": 26},
         # Plotly fails on a river under any other drag mode; nothing can be dragged all the same.
         "dragmode": "pan",
@@ -46,7 +47,7 @@ def patch_flow(info: FlowInfo) -> dict[str, Any]:
 
 def frame_flow(info: FlowInfo) -> list[Any]:
     """Return what decides nodes and colours."""
-    return [info.method, info.elects, info.word]
+    return [info.method, info.elects, info.word, info.unit, list(_headings(info))]
 
 
 def opposed(info: FlowInfo) -> str:
@@ -85,9 +86,18 @@ def _style(info: FlowInfo, name: str, ink: list[str]) -> dict[str, Any]:
     }
 
 
-def _heading(name: str) -> dict[str, Any]:
+def _headings(info: FlowInfo) -> dict[str, str]:
+    """Return the rivers that are drawn, with their headings."""
+    what = "energy" if info.unit == "directions" else "size"
+    found = {SIZE: f"By {what} of the change"}
+    if info.unit == "weights" or info.entries.total.sum() > 0:
+        found[COUNT] = f"By number of {info.unit}"
+    return found
+
+
+def _heading(name: str, words: str) -> dict[str, Any]:
     return {
-        "text": HEADINGS[name], "x": 0, "xref": "paper", "xanchor": "left", "yref": "paper",
+        "text": words, "x": 0, "xref": "paper", "xanchor": "left", "yref": "paper",
         "y": 1 - SPANS[name][0], "yanchor": "bottom", "yshift": 4, "showarrow": False,
         "font": {"size": LABEL, "color": "@muted"},
     }  # fmt: skip
@@ -96,11 +106,13 @@ def _heading(name: str) -> dict[str, Any]:
 def _ways(info: FlowInfo, found: Parts) -> list[tuple[str, np.ndarray]]:
     """Return what may become of a change, in words, with how much of each expert's does."""
     left = [(info.word, found.left_out)] if info.word else []
-    return [("merged", found.merged), (opposed(info), found.opposed), *left]
+    lost = [(opposed(info), found.opposed)] if info.conflicts else []
+    return [("merged", found.merged), *lost, *left]
 
 
 def _values(info: FlowInfo) -> Values:
-    return {SIZE: _river(info, info.mass), COUNT: _river(info, info.entries)}
+    found = {SIZE: info.mass, COUNT: info.entries}
+    return {name: _river(info, found[name]) for name in _headings(info)}
 
 
 def _river(info: FlowInfo, found: Parts) -> dict[str, Any]:
@@ -130,40 +142,57 @@ def _river(info: FlowInfo, found: Parts) -> dict[str, Any]:
 
 def _meta(info: FlowInfo) -> dict[str, Any]:
     look = _look(info)
-    lost = (
-        "Orange is outvoted: it points against the elected sign."
-        if info.elects
-        else "Orange cancels: experts pull the same weight in opposite directions."
-    )
-    drawn = f"How much of each expert's weighted change reaches the merged model. {lost}"
+    where = f" Only {layer_words(info.layer)}." if info.layer else ""
+    drawn = f"How much of each expert's weighted change reaches the merged model. {_loss(info)}"
     return {
         "title": "Where does the change go?",
         "look": look,
-        "caption": f"{drawn}{estimated(info.sample)}",
+        "caption": f"{drawn}{where}{estimated(info.sample)}",
         "alt": look,
         "table": _table(info),
     }
 
 
+def _loss(info: FlowInfo) -> str:
+    if info.unit == "directions":
+        return "Grey is what a step takes off: the rest is what the method goes on with."
+    if not info.conflicts and not info.word:
+        return f"No step of {info.method} takes anything away from an expert."
+    if not info.conflicts:
+        return f"Grey is {info.word}."
+    if info.elects:
+        return "Orange is outvoted: it points against the elected sign."
+    return "Orange cancels: experts pull the same weight in opposite directions."
+
+
 def _look(info: FlowInfo) -> str:
+    where = f" in {layer_words(info.layer)}" if info.layer else ""
+    where = where.replace(" in outside", " outside the layers")
     whole = float(info.mass.total.sum())
     if not whole > 0:
-        return "No expert changes anything at these coefficients."
+        return f"No expert changes anything{where} at these coefficients."
     ways = _ways(info, info.mass)
     shares = [f"{percent(float(v.sum()) / whole)} is {word}" for word, v in ways]
-    first = f"Of the experts' change, {', '.join(shares[:-1])} and {shares[-1]}."
+    listed = f"{', '.join(shares[:-1])} and {shares[-1]}"
+    what = "energy of the experts' change" if info.unit == "directions" else "experts' change"
+    first = f"Of the {what}{where}, {listed}."
+    if len(shares) < 2:
+        return (
+            f"{info.method} starts from all of the {what}{where}: see what its steps make of it."
+        )
     share = ratio(info.mass.opposed, info.mass.total)
-    most = int(np.nanargmax(share))
-    if len(share) < 2 or not share[most] > 0:
+    if len(share) < 2 or not np.nanmax(share) > 0:
         return first
+    most = int(np.nanargmax(share))
     verb = "is outvoted most" if info.elects else "cancels most"
     return f"{first} {info.experts[most]} {verb} ({percent(float(share[most]))} of its change)."
 
 
 def _table(info: FlowInfo) -> dict[str, Any]:
     words = [word for word, _ in _ways(info, info.mass)]
-    columns = ["expert", "share of all", *words, "changed weights"]
-    columns += [f"weights {word}" for word in words]
+    changed = "directions" if info.unit == "directions" else f"changed {info.unit}"
+    columns = ["expert", "share of all", *words, changed]
+    columns += [f"{info.unit} {word}" for word in words]
     total = info.mass.total
     sizes = [ratio(total, np.full(len(total), total.sum()))]
     sizes += [ratio(v, total) for _, v in _ways(info, info.mass)]

@@ -6,43 +6,18 @@ from typing import Any
 import numpy as np
 
 from merger.diagnostics.dialects import DialectsInfo, measure_dialects
-from merger.diagnostics.flow import FlowInfo, measure_flow
 from merger.errors import FeedError, MergeError
 from merger.live import LiveSet
-from merger.model_thread import MODELS
 from merger.recipe import Recipe
-from merger.sampled import on_sample, works_on_sample
 from merger.spec import METHODS
 from viz.figures.dialects import draw_dialects, frame_dialects, patch_dialects
 from viz.figures.flow import draw_flow, frame_flow, patch_flow
+from viz.figures.layer_flow import draw_layer_flow, frame_layer_flow, patch_layer_flow
+from viz.figures.steps import draw_steps, frame_steps, patch_steps
+from viz.figures.toy import draw_toy, frame_toy, patch_toy
+from viz.microscope import flow_of, layers_of, steps_of, toy_of
 from viz.scene import Scene
 from viz.spec import PanelSpec, Screen
-
-LATER = ("scale", "combine", "normalize")  # settings that decide how much, not which
-
-
-def _flow(scene: Scene) -> tuple[FlowInfo, dict[str, str]]:
-    measured, live, merged = scene.measured, scene.live, scene.merged
-    assert live is not None and merged is not None
-
-    def follow() -> FlowInfo:
-        planned = live.models.plan(scene.recipe)
-        if live.sample is not None:
-            if not works_on_sample(planned):
-                raise FeedError(merged.why, "Merge it for real to see what it does.")
-            planned = on_sample(planned, live.stack)
-        # The thread that merges: two at once would wait for each other's cores.
-        return MODELS.run(
-            lambda: measure_flow(planned, live.flat, live.cache, live.sample), urgent=True
-        )
-
-    return measured.once(("flow", live.digest(_before(scene.recipe))), follow), scene.colours
-
-
-def _before(recipe: Recipe) -> Recipe:
-    """Return the recipe without what happens once it is settled which entries count."""
-    params = {name: value for name, value in recipe.params.items() if name not in LATER}
-    return replace(recipe, params=params, after=())
 
 
 def _dialects(scene: Scene) -> DialectsInfo:
@@ -91,8 +66,8 @@ def _word(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _flow_frame(scene: Scene, info: Any) -> list[Any]:
-    return frame_flow(info[0])
+def _steps(scene: Scene) -> tuple[Any, dict[str, str]]:
+    return steps_of(scene), scene.colours
 
 
 SCREEN = Screen(
@@ -101,16 +76,53 @@ SCREEN = Screen(
     order=4,
     panels=(
         PanelSpec(
+            id="toy",
+            title="What it does, on a toy",
+            height=330,
+            measure=toy_of,
+            draw=draw_toy,
+            patch=patch_toy,
+            frame=lambda scene, info: frame_toy(info),
+            why="Not a drawing: the toy goes through the same code as models do, with the method, "
+            "settings and first coefficients of the recipe. Settings that count shares of a model "
+            "are coarse on so few weights.",
+            wide=True,
+        ),
+        PanelSpec(
+            id="steps",
+            title="Step by step",
+            height=430,
+            measure=_steps,
+            draw=lambda info: draw_steps(*info),
+            patch=lambda info: patch_steps(info[0]),
+            frame=lambda scene, info: frame_steps(info[0]),
+            why="Per expert: how many weights (or directions) are not 0 after each step, and "
+            "Σ|·| over them (Σ(·)² for directions), as shares of the weighted change. The last "
+            "step's rows add up to the merged update.",
+        ),
+        PanelSpec(
             id="flow",
             title="Where does the change go?",
             height=520,
-            measure=_flow,
+            measure=flow_of,
             draw=lambda info: draw_flow(*info),
             patch=lambda info: patch_flow(info[0]),
-            frame=_flow_frame,
+            frame=lambda scene, info: frame_flow(info[0]),
             why="Sums of |wᵢτᵢ| by what the method's own trim, drop and election do to each "
             "entry. Where changes are only added up, |Σ| reaches the merge and the rest of Σ|·| "
             "cancels.",
+        ),
+        PanelSpec(
+            id="layer-flow",
+            title="Layer by layer",
+            height=320,
+            measure=layers_of,
+            draw=lambda info: draw_layer_flow(*info),
+            patch=lambda info: patch_layer_flow(*info),
+            frame=lambda scene, info: frame_layer_flow(info[0]),
+            caption="Click a layer to see its river.",
+            why="The same sums as in the river, layer by layer; for methods that work on "
+            "directions, the energy (Σ of squares) that is kept.",
         ),
         PanelSpec(
             id="dialects",

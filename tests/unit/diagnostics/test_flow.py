@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from merger.algebra import combine_agreeing, total
+from merger.algebra import total
 from merger.checkpoint import MemoryCheckpoint
-from merger.diagnostics.flow import FlowInfo, measure_flow
-from merger.diagnostics.steps import STEPS
-from merger.errors import FeedError
+from merger.diagnostics.flow import FlowInfo, measure_flow, measure_steps
+from merger.diagnostics.steps import PIPELINES, Work, pipeline_of
 from merger.flat import FlatInputs, SurveyCache
 from merger.flat_survey import FlatSurvey
 from merger.flat_view import FlatView
@@ -19,7 +18,7 @@ from merger.stack import stack_experts
 FIRST = [4.0, -1.0, 2.0, 0.0, 3.0]
 SECOND = [-2.0, -3.0, 1.0, 5.0, 0.0]
 VARIANTS = [
-    (name, dialect) for name in sorted(STEPS) for dialect in ("paper", *METHODS[name].dialects)
+    (name, dialect) for name in sorted(PIPELINES) for dialect in ("paper", *METHODS[name].dialects)
 ]
 
 
@@ -97,52 +96,52 @@ def test_an_expert_without_a_coefficient_changes_nothing():
     assert info.mass.total.tolist() == [0, 11] and info.entries.total.tolist() == [0, 4]
 
 
-def test_a_method_without_such_steps_says_so():
-    with pytest.raises(FeedError, match="SLERP has no step"):
-        flow("slerp")
-
-
 def experts(n: int = 3):
     random = np.random.default_rng(0)
     shapes = {"embed.weight": (9, 7), "layers.0.w": (6, 5), "layers.1.w": (6, 5), "norm": (8,)}
     return [{k: random.standard_normal(s) for k, s in shapes.items()} for _ in range(n)]
 
 
+def family(method: str) -> tuple[list, list[float]]:
+    """Return as many experts as a method takes, with coefficients."""
+    low, high = METHODS[method].experts
+    n = max(low, min(high or 3, 3))
+    return experts(n), [0.5, -1.0, 2.0][:n]
+
+
 @pytest.mark.parametrize(("method", "dialect"), VARIANTS)
 def test_every_expert_is_accounted_for(method: str, dialect: str):
-    weights = [0.5, -1.0, 2.0]
     params = {"dialect": dialect} if METHODS[method].dialects else {}
-    planned, flat = made(method, experts(), weights, **params)
-    info = measure_flow(planned, flat)
-    sizes = (flat.tau * torch.tensor(weights)[:, None]).abs().sum(1, dtype=torch.float64)
-    assert info.mass.total == pytest.approx(sizes.numpy(), rel=1e-6)
-    assert info.entries.total.tolist() == [131] * 3
-    for found in (info.mass, info.entries):
+    info = measure_steps(*made(method, *family(method), **params))
+    at = pipeline_of(METHODS[method]).origin
+    for found, start in ((info.mass, info.sizes[at]), (info.entries, info.counts[at])):
+        if info.flow_unit == info.unit:
+            assert found.total == pytest.approx(start, rel=1e-5)
         assert min(found.merged.min(), found.opposed.min(), found.left_out.min()) >= 0
+    assert info.counts.shape == info.sizes.shape == (len(info.steps) + 1, *start.shape)
+    if info.unit == "weights":
+        assert info.counts[0].sum(1).tolist() == [131] * len(info.experts)
 
 
-@pytest.mark.parametrize(("method", "dialect"), [v for v in VARIANTS if v[0] != "sce"])
+@pytest.mark.parametrize(("method", "dialect"), VARIANTS)
 def test_steps_lead_to_what_the_method_gives(method: str, dialect: str):
     params = {"dialect": dialect} if METHODS[method].dialects else {}
-    planned, flat = made(method, experts(), [0.5, -1.0, 2.0], **params)
+    planned, flat = made(method, *family(method), **params)
     view = FlatView(planned, flat, SurveyCache())
     survey, stage = FlatSurvey(planned, view), planned.stages[0]
     survey.take()
+    pipeline = pipeline_of(METHODS[method])
     for run in view.runs:
         for piece, _ in run.pieces(planned):
-            serving = survey.serve(piece)
-            knobs = serving.knobs(stage, stage.method.signature)
-            feeds = {use.name: serving.feed(use, stage) for use in stage.method.feeds}
-            kept, sign = STEPS[method].follow(feeds, knobs)
-            later = feeds["weights"] if knobs.get("ballots") == "equal" else ()
-            update = (
-                combine_agreeing(kept, sign, knobs["combine"], feeds["weights"], later)
-                if STEPS[method].elects
-                else total(kept)
-            )
-            assert torch.equal((update * knobs["scale"]).reshape(-1), serving.result())
-            if not STEPS[method].elects:
-                assert torch.equal(sign, update.sign())
+            work = Work(survey.serve(piece), stage)
+            held = pipeline.trace(work)
+            assert len(held) == 1 + len(pipeline.steps)
+            for step, now in zip(pipeline.steps, held[1:], strict=True):
+                assert len(now.stack) == (1 if step.together else work.n)
+            last = held[-1].stack
+            per_task = METHODS[method].output == "per_task"
+            found = last if per_task else total(last).unsqueeze(0)
+            torch.testing.assert_close(found, work.update, rtol=1e-4, atol=1e-5)
 
 
 def test_sce_merges_only_where_somebody_agrees():
