@@ -15,6 +15,7 @@ from merger.footprint import pieces_at_once
 from merger.header import BITS
 from merger.layered import LayeredCheckpoint
 from merger.pieces import BLOCK
+from merger.notices import notices
 from merger.plan import Plan, plan
 from merger.recipe import Recipe
 from merger.sources import SourceRules, open_source
@@ -98,6 +99,7 @@ def doctor(
     cost = Cost(0, 0, 0, 0.0)
     try:
         planned = plan(recipe.resolved(), base, experts, report)
+        problems += [Problem(n.severity, n.what, "recipe", n.remedy) for n in notices(planned)]
         plan_tokenizer(recipe, base, experts)
         cost = _cost(planned, report, experts, base)
     except MergeError as error:

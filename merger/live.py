@@ -18,13 +18,14 @@ from merger.live_models import LiveModels
 from merger.live_scoring import LiveScoring
 from merger.lru import Lru
 from merger.model_thread import MODELS
+from merger.notices import notices
 from merger.parts import Parts
 from merger.plan import Plan
 from merger.progress import Report
 from merger.recipe import Expert, Recipe
 from merger.sampled import live_share, on_sample, works_on_sample
 from merger.stack import Stack, stack_experts
-from merger.storage import storage_sentence
+from merger.storage import storage_of, storage_sentence
 from merger.stream import total_memory
 from merger.survey import SurveyCache
 from merger.threads import one_thread
@@ -144,22 +145,24 @@ class LiveSet(LiveScoring):
             RecipeError: a setting that is not valid. MergeError: a result that is not finite.
         """
         planned, digest = self.models.plan(recipe), self.digest(recipe)
+        said = notices(planned)
         why = _why_no_preview(planned, self.sample is not None)
         nothing = MappingProxyType({})
         per_task = planned.method.output == "per_task"
         if self.sample is not None:
             if why:
-                return LiveMerge(digest, None, nothing, nothing, why)
+                return LiveMerge(digest, None, nothing, nothing, why, notices=said)
             planned = on_sample(planned, self.stack)
         flat = MODELS.run(lambda: self._merge_flat(planned), urgent=True)
         if self.sample is not None:
-            return LiveMerge(digest, flat, nothing, nothing)
+            return LiveMerge(digest, flat, nothing, nothing, notices=said)
         if per_task:
             names = zip(planned.names, flat, strict=True)
             parts = Parts({name: self._shaped(row, planned) for name, row in names})
-            return LiveMerge(digest, None, nothing, nothing, why, parts)
+            stored = storage_of(planned)
+            return LiveMerge(digest, None, nothing, nothing, why, parts, said, stored)
         tensors = self._shaped(flat, planned)
-        return LiveMerge(digest, flat, tensors, self._dtypes(tensors, planned))
+        return LiveMerge(digest, flat, tensors, self._dtypes(tensors, planned), notices=said)
 
     def _shaped(self, flat: Tensor, planned: Plan) -> Mapping[str, Tensor]:
         """Return a model's tensors by name on disk, tied ones under all their names."""

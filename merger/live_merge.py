@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from merger.checkpoint import TORCH_NAMES, Checkpoint
+from merger.notices import Notice
 from merger.parts import Parts, Tensors
 from merger.sources import SourceRules, open_source
+from merger.storage import Stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,8 @@ class LiveMerge:
         dtypes: What each is saved as, in safetensors' words.
         why: Why there is no single model to preview; empty when there is one.
         parts: One model per expert, where the method gives that.
+        notices: What is valid in the recipe but surely not meant.
+        storage: What those models take to store.
     """
 
     digest: str
@@ -34,6 +38,8 @@ class LiveMerge:
     dtypes: Mapping[str, str]
     why: str = ""
     parts: Parts | None = None
+    notices: tuple[Notice, ...] = ()
+    storage: Stored | None = None
 
     @property
     def numbers(self) -> Tensors | Parts:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from merger.errors import RecipeError, did_you_mean
 from merger.evidence import Evidence
 from merger.knobs import Param
+from merger.notices import Notice
 from merger.signature import FeedUse, Signature, formula_of
 
 Scope = Literal["element", "row", "tensor", "model"]
@@ -43,6 +44,7 @@ class Method:
     evidence: Evidence | None = None
     memory: tuple[float, float] | None = None
     _by_name: Mapping[str, Param] = field(repr=False, default_factory=dict)
+    notices: tuple[Notice, ...] = ()
 
     @property
     def fn(self) -> Callable[..., Any]:

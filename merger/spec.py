@@ -17,6 +17,7 @@ from merger.evidence import EVIDENCE, Evidence
 from merger.knobs import Knob, Param, Share
 from merger.lazy import Tensor
 from merger.method import METHODS, SCOPES, Method, Neutral, Order, Scope, Stage
+from merger.notices import Notice
 from merger.signature import Feed, FeedUse, Of, Output, read_signature, summary_of
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Majority",
     "Method",
     "Norms",
+    "Notice",
     "Ordered",
     "Param",
     "PerTask",
@@ -150,6 +152,7 @@ def merge_method(
     experts: tuple[int, int | None] = (1, None),
     order: Order | None = None,
     evidence: Evidence | None = None,
+    notices: tuple[Notice, ...] = (),
     memory: tuple[float, float] | None = None,
 ) -> Callable[[F], F]:
     """Register a function as a merge method and return it unchanged.
@@ -169,6 +172,7 @@ def merge_method(
         evidence: How sure its specification is; see `EVIDENCE`.
         memory: How many pieces of float32 it makes for each expert and besides, measured; only
             where that is more than n + 3 (docs/decisions/0012-what-a-method-may-allocate.md).
+        notices: What to say of settings that are valid but surely not meant.
     Raises:
         TypeError: the signature breaks a rule of the grammar.
     """
@@ -178,7 +182,7 @@ def merge_method(
         by_name = {p.name: p for p in signature.params}
         method = Method(
             fn.__name__, title, family, summary_of(fn), paper, signature, laws, neutral or {},
-            scope, stage, dialects or {}, experts, order, evidence, memory, by_name,
+            scope, stage, dialects or {}, experts, order, evidence, memory, by_name, notices,
         )  # fmt: skip
         _check(method)
         METHODS.add(method)

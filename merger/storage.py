@@ -1,12 +1,22 @@
 """What it takes to store a merge that gives every expert a model of its own, in bits."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from merger.plan import Plan
 
 FLOAT = 32
+# What is stored beside numbers of 32 bits is said where it is not.
+WORDS: Mapping[str, str] = {
+    "tall_masks": "base and one merged update, and 1 bit per weight and expert",
+    "emr": "base and one merged update, 1 bit per weight and expert, and one factor per expert",
+    "twin_per_task": "the shared model, and each expert's strongest directions of every matrix",
+    "tsv_c": "the base, and each expert's strongest directions of every matrix",
+    "rmm": "base and basis models, and each expert's coefficients for every tensor",
+    "free_merging": "the shared model, and each expert's largest entries with their places",
+}
 
 
 def separate_bits(trained: int, frozen: int, experts: int) -> int:
@@ -116,22 +126,44 @@ def stored_bits(
     return separate_bits(trained, frozen, experts)
 
 
-def storage_sentence(planned: Plan) -> str:
-    """Say what the models of a merge take as the method can store them, and in full."""
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the models of a merge take to store.
+
+    Args:
+        bits: As the method can store them.
+        full: As one full model each; what was never trained counts once.
+        words: What the method stores, in words.
+    """
+
+    bits: int
+    full: int
+    words: str
+
+
+def storage_of(planned: Plan) -> Stored:
+    """Return what the models of a merge take as the method can store them, and in full."""
     shapes = [tensor.shape for tensor in planned.merged]
     frozen = sum(tensor.numel for tensor in planned.tensors if tensor.action != "merge")
     params = planned.merged[0].params if planned.merged else {}
     small = stored_bits(planned.method.name, shapes, frozen, planned.n, params)
     full = separate_bits(sum(map(prod, shapes)), frozen, planned.n)
-    if small >= full:
+    return Stored(small, full, WORDS.get(planned.method.name, "each model in full"))
+
+
+def storage_sentence(planned: Plan) -> str:
+    """Say what the models of a merge take as the method can store them, and in full."""
+    stored = storage_of(planned)
+    if stored.bits >= stored.full:
         return ""
     return (
         f"Stored as {planned.method.title} can, all {planned.n} models take "
-        f"{_gigabytes(small)} instead of {_gigabytes(full)}."
+        f"{bits_in_words(stored.bits)} instead of {bits_in_words(stored.full)}."
     )
 
 
-def _gigabytes(bits: int) -> str:
+def bits_in_words(bits: int) -> str:
+    """Return a number of bits as people say bytes, such as "1.03 GB"."""
     size = bits / 8e9
     return f"{size:.3g} GB" if size >= 0.1 else f"{size * 1e3:.3g} MB"
 

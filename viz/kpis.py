@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from merger.spec import METHODS
 from merger.stack import Stack
+from merger.storage import Stored, bits_in_words
 from viz.figures.words import percent, plain_number, points, signed
 from viz.scene import NO_BASE, Scene
 from viz.scores import Scores
@@ -88,7 +90,24 @@ def _cancelled(scene: Scene) -> dict[str, Any]:
     )
 
 
+def _stored(stored: Stored, title: str, n: int) -> dict[str, Any]:
+    """Return the tile of a method that gives one model per expert instead of one for all."""
+    small = min(stored.bits, stored.full)
+    return {
+        "label": f"Stored, {n} models",
+        "tooltip": f"{title} gives one model per expert, and each task is answered by its own. It "
+        f"stores {stored.words}; numbers take 32 bits.",
+        "value": bits_in_words(small),
+        "note": f"instead of {bits_in_words(stored.full)} in full; one model per expert: "
+        f"{stored.words}",
+    }
+
+
 def _norm(scene: Scene) -> dict[str, Any]:
+    merged = scene.merged
+    if merged is not None and merged.storage is not None:
+        title = METHODS[scene.recipe.method].title
+        return _stored(merged.storage, title, len(scene.recipe.experts))
     tile: dict[str, Any] = {
         "label": "‖merged τ‖ / mean ‖τ‖",
         "tooltip": "How far the merged model moved from the base, as a multiple of how far the "

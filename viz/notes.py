@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from merger.live import LiveMerge
 from merger.recipe import Recipe
 from merger.spec import METHODS
 
 
-def notes(recipe: Recipe) -> dict[str, Any]:
-    """Return which experts a recipe uses, and what is to be known about their order.
+def notes(recipe: Recipe, merged: LiveMerge | None) -> dict[str, Any]:
+    """Return which experts a recipe uses, what their order does, and what is surely not meant.
 
     `order` is one sentence; empty where another order would give the same merge.
     """
@@ -15,7 +16,8 @@ def notes(recipe: Recipe) -> dict[str, Any]:
     most = method.experts[1]
     names = [expert.name for expert in recipe.experts]
     knobs = recipe.resolved().params
-    found: dict[str, Any] = {"used": names[:most], "order": ""}
+    said = [f"{n.what} {n.remedy}".strip() for n in merged.notices] if merged else []
+    found: dict[str, Any] = {"used": names[:most], "order": "", "notices": said}
     if not method.is_ordered(knobs, len(names)):
         return found
     if most is not None and len(names) > most:

@@ -201,7 +201,7 @@ class Studio:
             "text": recipe.to_yaml(),
             "digest": scene.merged.digest if scene.merged else "",
             "line": recipe_line(recipe),
-            "notes": notes(recipe),
+            "notes": notes(recipe, scene.merged),
             "panels": shown,
             "kpis": kpis(scene),
         }

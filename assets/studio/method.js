@@ -10,6 +10,7 @@ const remembered = {};
 export function mountMethod(node) {
   place = node;
   on("rebuild", build);
+  on("answer", showNotices);
 }
 
 export const methodOf = (name) => state.config.methods.find((m) => m.name === name);
@@ -28,7 +29,18 @@ function build() {
   const search = h("input", { type: "search", class: "ms-method__search", placeholder: "Find a method", "aria-label": "Find a method",
     oninput: (e) => filter(e.target.value) });
   const paper = current?.paper && h("p", { class: "ms-help ms-method__source" }, `Source: ${current.paper}`);
-  place.replaceChildren(h("details", { class: "ms-method", open, onkeydown: walk, ontoggle: reveal }, summary, search, ...list, paper));
+  place.replaceChildren(h("details", { class: "ms-method", open, onkeydown: walk, ontoggle: reveal }, summary, search, ...list, paper),
+    h("ul", { class: "ms-method__notices", "aria-label": "Worth knowing", hidden: true }));
+  showNotices();
+}
+
+/** What is valid in the settings but surely not meant. */
+function showNotices() {
+  const said = state.notes.notices ?? [];
+  const node = place.querySelector(".ms-method__notices");
+  if (!node) return;
+  node.replaceChildren(...said.map((words) => h("li", {}, words)));
+  node.hidden = !said.length;
 }
 
 let scrolled = null; // where the sidebar stood before the list was opened

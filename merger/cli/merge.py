@@ -1,6 +1,7 @@
 """`merge R --out DIR`: run the real merge and write a model folder."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Merge."""
     recipe = read_recipe(args.recipe)
+    _say_notices(recipe)
     if args.adapter is not None:
         _write_adapter(args, recipe)
         return
@@ -80,6 +82,17 @@ def run(args: argparse.Namespace) -> None:
     else:
         size_text = words_for_bytes(outcome["bytes"])
         print(f"{visible(outcome['path'])}: {len(outcome['files'])} files, {size_text}")
+
+
+def _say_notices(recipe: Recipe) -> None:
+    """Say on the error output what is valid in a recipe but surely not meant."""
+    from merger.models import open_models  # noqa: PLC0415  (a wrong path is told before it loads)
+    from merger.notices import notices  # noqa: PLC0415
+
+    for notice in notices(open_models(recipe).plan):
+        print(
+            visible(f"{notice.severity}: {notice.what} {notice.remedy}".strip()), file=sys.stderr
+        )
 
 
 def _write_adapter(args: argparse.Namespace, recipe: Recipe) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from merger.algebra import total
 from merger.masks import band
+from merger.notices import KEEPS_ALL, KEEPS_NONE, only
 from merger.spec import Delta, Deltas, Knob, Ranks, merge_method, of
 
 
@@ -14,6 +15,7 @@ from merger.spec import Delta, Deltas, Knob, Ranks, merge_method, of
     evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"density": 1.0, "gamma": 0.0, "scale": 1.0 / n},
+    notices=(only("gamma", 0.0, KEEPS_ALL), KEEPS_NONE),
     scope=lambda knobs: knobs["trim"],
     dialects={"mergekit": {"trim": "tensor", "scale": 1.0}},
 )

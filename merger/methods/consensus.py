@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from merger.lazy import torch
 from merger.masks import count_masks, unify
-from merger.spec import Delta, Deltas, Knob, Majority, Share, merge_method, of
+from merger.spec import Delta, Deltas, Knob, Majority, Notice, Share, merge_method, of
 from merger.unified import Trimmed, ballot
 
 
@@ -15,6 +15,14 @@ from merger.unified import Trimmed, ballot
     evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"strictness": 0.0, "k": 1, "scale": 1.0 / n},
+    notices=(
+        Notice(
+            lambda case: case.knobs["k"] > case.n,
+            "k is larger than the number of experts, so that no change is kept and the base comes "
+            "back.",
+            "Lower k.",
+        ),
+    ),
 )
 def consensus(
     tau: Deltas,

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from merger.algebra import drop, total
+from merger.notices import KEEPS_ALL, KEEPS_NONE
 from merger.spec import Delta, Deltas, Knob, Uniform, merge_method
 
 
@@ -16,6 +17,7 @@ from merger.spec import Delta, Deltas, Knob, Uniform, merge_method
         "local",
     ),
     neutral=lambda n: {"density": 1.0, "scale": 1.0 / n},
+    notices=(KEEPS_ALL, KEEPS_NONE),
     scope=lambda knobs: "tensor" if knobs["rescale"] == "l1" else "element",
     dialects={"mergekit": {"rescale": "l1", "scale": 1.0}, "peft": {"scale": 1.0}},
 )  # fmt: skip

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from merger.algebra import combine_agreeing, elect_sign, votes
 from merger.masks import magprune
+from merger.notices import BOTH_SIGNS, CLIPPED, KEEPS_ALL, KEEPS_NONE, SAME_FACTOR, only
 from merger.spec import (
     Coefficients,
     Delta,
@@ -50,6 +51,10 @@ def ballot(
         "local",
     ),
     neutral={"density": 1.0},
+    notices=(
+        CLIPPED, KEEPS_ALL, KEEPS_NONE, only("combine", "weighted", SAME_FACTOR),
+        only("combine", "weighted", BOTH_SIGNS),
+    ),
     scope=lambda knobs: "tensor" if knobs["rescale"] == "l1" else "row",
     dialects={"mergekit": {"epsilon": 0.15, "rescale": "l1", "tie": "plus"}},
 )  # fmt: skip

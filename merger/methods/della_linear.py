@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from merger.algebra import total
 from merger.masks import magprune
+from merger.notices import CLIPPED, KEEPS_ALL, KEEPS_NONE
 from merger.spec import Delta, Deltas, Knob, Ranks, Uniform, merge_method, of
 
 
@@ -17,6 +18,7 @@ from merger.spec import Delta, Deltas, Knob, Ranks, Uniform, merge_method, of
         "local",
     ),
     neutral=lambda n: {"density": 1.0, "scale": 1.0 / n},
+    notices=(CLIPPED, KEEPS_ALL, KEEPS_NONE),
     scope=lambda knobs: "tensor" if knobs["rescale"] == "l1" else "row",
     dialects={"mergekit": {"epsilon": 0.15, "rescale": "l1"}},
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from merger.algebra import weighted_total
-from merger.spec import Knob, Weight, Weights, merge_method
+from merger.spec import Knob, Notice, Weight, Weights, merge_method
 
 
 @merge_method(
@@ -12,6 +12,13 @@ from merger.spec import Knob, Weight, Weights, merge_method
     paper="arXiv:2305.16834",
     evidence="standard formula",
     laws=("single", "idempotent", "homogeneous", "odd", "shift", "local"),
+    notices=(
+        Notice(
+            lambda case: case.n > 1 and case.knobs["decay"] in (0.0, 1.0),
+            "At decay 0 only the last checkpoint counts, at 1 only the first.",
+            "Choose a decay in between.",
+        ),
+    ),
 )
 def ema(
     theta: Weights,

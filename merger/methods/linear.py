@@ -1,6 +1,7 @@
 """Linear: a weighted mean of the experts' weights."""
 
 from merger.algebra import divisor, weighted_total
+from merger.notices import SAME_FACTOR, only
 from merger.spec import Coefficients, Weight, Weights, merge_method
 
 
@@ -10,6 +11,7 @@ from merger.spec import Coefficients, Weight, Weights, merge_method
     paper="arXiv:2203.05482",
     evidence="code run",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+    notices=(only("normalize", True, SAME_FACTOR),),
 )
 def linear(theta: Weights, weights: Coefficients, *, normalize: bool = True) -> Weight:
     """Average the experts' weights, each counting as much as its coefficient says.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from merger.algebra import mean
-from merger.spec import L1, Delta, Deltas, DepthAt, Knob, Update, merge_method, of
+from merger.spec import L1, Delta, Deltas, DepthAt, Knob, Notice, Update, merge_method, of
 
 
 def averaged(tau: Deltas) -> Delta:
@@ -29,6 +29,13 @@ def _is_auto(knobs: Mapping[str, Any]) -> bool:
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral={"alpha": 1.0, "beta": 0.0},
     stage="after",
+    notices=(
+        Notice(
+            lambda case: case.layers == 0,
+            "No name of a tensor numbers a layer, so that all are scaled by alpha alone.",
+            "Take LiNeS out, or use models with numbered layers.",
+        ),
+    ),
 )
 def lines(
     update: Update,

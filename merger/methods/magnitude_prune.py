@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from merger.algebra import keep, total
+from merger.notices import KEEPS_ALL, KEEPS_NONE
 from merger.spec import Cut, Delta, Deltas, Knob, merge_method, of
 
 
@@ -13,6 +14,7 @@ from merger.spec import Cut, Delta, Deltas, Knob, merge_method, of
     evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral=lambda n: {"density": 1.0, "scale": 1.0 / n},
+    notices=(KEEPS_ALL, KEEPS_NONE),
 )
 def magnitude_prune(
     tau: Deltas,

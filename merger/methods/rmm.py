@@ -4,7 +4,7 @@ from typing import Annotated
 
 from merger.algebra import add_update, weighted_total
 from merger.lazy import Tensor, torch
-from merger.spec import Base, Deltas, Gram, Knob, PerTask, merge_method
+from merger.spec import Base, Deltas, Gram, Knob, Notice, PerTask, merge_method
 from merger.threads import one_thread
 
 
@@ -15,6 +15,13 @@ from merger.threads import one_thread
     evidence="reconstructed",
     laws=(
         "zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local",
+    ),
+    notices=(
+        Notice(
+            lambda case: case.knobs["basis"] >= case.n,
+            "As many basis models are kept as there are experts, so that nothing is saved.",
+            "Lower basis.",
+        ),
     ),
 )  # fmt: skip
 def rmm(

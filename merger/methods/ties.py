@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from merger.algebra import combine_agreeing, elect_sign, keep, votes
+from merger.notices import BOTH_SIGNS, KEEPS_ALL, KEEPS_NONE, SAME_FACTOR, Notice, only
 from merger.spec import (
     Coefficients,
     Cut,
@@ -36,6 +37,13 @@ def ballot(
     return votes(keep(raw if ballots == "equal" else tau, cut), elect)
 
 
+SUMS = Notice(
+    lambda case: case.knobs["combine"] == "sum" and case.knobs["scale"] >= 1.0 and case.n > 1,
+    "Values that agree are added up here, so that a scale of 1 is large.",
+    "Sums usually take a scale of about 0.3.",
+)
+
+
 @merge_method(
     "TIES",
     family="sign consensus",
@@ -43,11 +51,15 @@ def ballot(
     evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral={"density": 1.0},
+    notices=(
+        KEEPS_ALL, KEEPS_NONE, only("combine", "weighted", SAME_FACTOR),
+        only("combine", "weighted", BOTH_SIGNS), SUMS,
+    ),
     dialects={
         "mergekit": {"trim": "tensor", "combine": "weighted", "tie": "plus"},
         "peft": {"trim": "tensor", "tie": "plus", "ballots": "equal"},
     },
-)
+)  # fmt: skip
 def ties(
     tau: Deltas,
     raw: RawDeltas,

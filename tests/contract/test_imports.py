@@ -41,6 +41,7 @@ def test_figures_import_neither_the_web_interface_nor_torch():
 
 def test_methods_import_the_grammar_the_algebra_and_lazy_torch_only():
     allowed = {"merger.spec", "merger.algebra", "merger.lazy", "merger.knobs", "typing"}
+    allowed |= {"merger.notices"}
     allowed |= {"merger.errors", "merger.masks", "merger.places", "merger.spaces"}
     allowed |= {"merger.filters", "merger.spectral", "merger.threads", "merger.unified"}
     allowed |= {"math", "collections.abc", "__future__"}

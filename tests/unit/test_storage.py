@@ -2,7 +2,9 @@
 
 import pytest
 
+from merger.spec import METHODS
 from merger.storage import (
+    WORDS,
     emr_bits,
     free_bits,
     separate_bits,
@@ -52,3 +54,7 @@ def test_free_stores_values_and_places_of_matrices_only():
 def test_a_method_is_known_by_its_id(method, expected):
     params = {"rank": 0.3, "density": None if method == "tsv_c" else 0.1, "basis": 8}
     assert stored_bits(method, [(8, 20), (5,)], 0, 2, params) == expected
+
+
+def test_every_method_with_one_model_per_expert_says_what_it_stores():
+    assert set(WORDS) == {m.name for m in METHODS.values() if m.output == "per_task"}
