@@ -31,7 +31,8 @@ def build_llama_family(
     `folder/base` and one folder per expert (about 9,300 parameters each) plus `folder/text.txt`
     of 64 windows. With `train_steps` the base learns all styles for a while, each expert its
     own, and `folder/<expert>.txt` holds the text that the expert is good at. At the steps of
-    `keep` each expert is kept as the Trainer of transformers keeps it, in `checkpoint-N`.
+    `keep` each expert is kept as the Trainer of transformers keeps it, in `checkpoint-N`; without
+    training these lie on the way from the base, and the expert itself at twice the last step.
     """
     quiet = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
@@ -55,6 +56,16 @@ def build_llama_family(
             (folder / f"{name}.txt").write_text(_style_text(style, 64 * WINDOW, seed + 3), "utf-8")
         else:
             _shake(expert, seed + 10 + turn)
+            for step in keep:
+                part = _between(base, expert, step / (2 * max(keep)))
+                _keep(
+                    part,
+                    tokenizer,
+                    folder / name / f"checkpoint-{step}",
+                    dtype,
+                    step,
+                    2 * max(keep),
+                )
         _save(expert, tokenizer, folder / name, dtype, "base")
     share = 64 * WINDOW // len(styles) + 1
     mixed = "".join(_style_text(style, share, seed + 4) for style in styles.values())
@@ -112,6 +123,14 @@ def _copy(model: LlamaForCausalLM) -> LlamaForCausalLM:
     copy = _fresh_model(0)
     copy.load_state_dict(model.state_dict())
     return copy
+
+
+@torch.no_grad()
+def _between(base: LlamaForCausalLM, expert: LlamaForCausalLM, share: float) -> LlamaForCausalLM:
+    part = _copy(base)
+    for mine, theirs in zip(part.parameters(), expert.parameters(), strict=True):
+        mine.lerp_(theirs, share)
+    return part
 
 
 @torch.no_grad()

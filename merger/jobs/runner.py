@@ -20,6 +20,7 @@ KINDS: Mapping[str, str] = {
     "merge": "merger.jobs.merging:merge_in_background",
     "explore": "merger.jobs.exploring:explore_in_background",
     "score": "merger.jobs.exploring:score_in_background",
+    "training": "merger.jobs.training:measure_in_background",
 }
 """What can be asked for, and the function that does it: `work(payload, report, cancel)`."""
 
