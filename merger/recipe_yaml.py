@@ -13,12 +13,14 @@ from merger.recipe_schema import kind_of, plain_recipe
 MAX_BYTES = 1_000_000
 
 
-class _Loader(yaml.SafeLoader):
+class SafeYaml(yaml.SafeLoader):
     """YAML 1.2 scalars only: `no` is a name, 1e-5 is a number; no tags, anchors or double keys."""
+
+    allows_anchors = False
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        if getattr(event, "anchor", None) and not self.allows_anchors:
             raise RecipeError("A recipe must not use YAML anchors or aliases.", "Write it out.")
         if getattr(event, "tag", None):
             raise RecipeError(
@@ -39,7 +41,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.yaml_implicit_resolvers = {}
+SafeYaml.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("bool", r"^(?:true|false)$", "tf"),
     ("null", r"^(?:~|null|)$", ["~", "n", ""]),
@@ -50,7 +52,7 @@ for _tag, _pattern, _first in (
         "-+0123456789.",
     ),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+    SafeYaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
 def read_text(path: Path) -> str:
@@ -92,10 +94,15 @@ def parse_documents(text: str) -> list[Any]:
     Raises:
         RecipeError: too long, not YAML, tags, anchors or double keys.
     """
+    return load_documents(text, SafeYaml)
+
+
+def load_documents(text: str, loader: type[SafeYaml]) -> list[Any]:
+    """Return what each document of a YAML text holds, read by a kind of `SafeYaml`."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise RecipeError(f"A recipe has at most {MAX_BYTES:,} bytes.", "Shorten it.")
     try:
-        return list(yaml.load_all(text, Loader=_Loader))  # noqa: S506  (_Loader is a SafeLoader)
+        return list(yaml.load_all(text, Loader=loader))  # noqa: S506  (a SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -129,7 +136,7 @@ def _item(item: Any) -> list[str]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `_Loader` reads back unchanged."""
+    """Writes what `SafeYaml` reads back unchanged."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -141,7 +148,7 @@ def _represent_float(dumper: Any, value: float) -> Any:
 
 def _represent_text(dumper: Any, value: str) -> Any:
     # The dumper thinks in YAML 1.1; asking our own resolver keeps `1e5` a text when it is one.
-    plain = _Loader("").resolve(yaml.ScalarNode, value, (True, False))
+    plain = SafeYaml("").resolve(yaml.ScalarNode, value, (True, False))
     style = None if plain == "tag:yaml.org,2002:str" else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 

@@ -68,7 +68,7 @@ def run_export(args: argparse.Namespace) -> None:
     recipe = read_recipe(args.recipe)
     from merger.mergekit import export_mergekit  # noqa: PLC0415  (reads every method)
 
-    found = export_mergekit(recipe)
+    found = export_mergekit(recipe, tensor_names=_tensor_names)
     if args.out is not None:
         _write(args.out, found.text)
     elif not args.json:

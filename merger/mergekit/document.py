@@ -1,4 +1,4 @@
-"""The structure of a mergekit configuration: documents, models, and their parameters by level."""
+"""The structure of a mergekit configuration: slices, models, and their parameters by level."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from merger.errors import RecipeError, did_you_mean
 from merger.mergekit.findings import Findings
 from merger.mergekit.models import Model, read_model
 from merger.mergekit.table import KINDS, Kind
+from merger.mergekit.tokenizer import read_tokenizer
 from merger.mergekit.values import Condition, conditions
 from merger.recipe_schema import kind_of
 
@@ -15,16 +16,42 @@ TOP = (
     "name", "merge_method", "models", "slices", "modules", "base_model", "dtype", "out_dtype",
     "parameters", "tokenizer_source", "tokenizer", "chat_template",
 )  # fmt: skip
-CARRIED = ("tokenizer_source", "tokenizer", "chat_template")
 Level = Mapping[str, list[Condition]]
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One model of a configuration, with its own parameters."""
+    """One model of a slice, with its own parameters.
+
+    Args:
+        model: The model.
+        level: Its own parameters.
+        where: For messages.
+        start: The first of its layers; 0 where all layers are meant.
+    """
 
     model: Model
     level: Level
+    where: str
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some layers of the new model, and what they are merged from.
+
+    Args:
+        inputs: The models in order.
+        base: The base model there.
+        shared: Parameters for all of its models, the most particular level first.
+        length: How many layers; None where all layers of the models are meant.
+        where: For messages.
+    """
+
+    inputs: tuple[Input, ...]
+    base: Model | None
+    shared: tuple[Level, ...]
+    length: int | None
     where: str
 
 
@@ -35,27 +62,30 @@ class Document:
     Args:
         name: How other documents call it; None for the last one.
         method: mergekit's name of the method.
-        base: The base model.
-        inputs: The models in order.
-        shared: Parameters for all models, the most particular level first.
-        layers: How many layers the slices cover; None where there are no slices.
+        base: The base model of the whole configuration.
+        slices: What the new model is made of; one without a length where models are listed.
         dtype: What mergekit writes.
-        carried: Tokenizer fields, which a recipe has no place for.
+        dtype_is_said: Whether the configuration says what to compute in or to write.
+        tokenizer: What it says about the tokenizer, models as mergekit names them.
     """
 
     name: str | None
     method: str
     base: Model | None
-    inputs: tuple[Input, ...]
-    shared: tuple[Level, ...]
-    layers: int | None
+    slices: tuple[Slice, ...]
     dtype: str | None
-    carried: Mapping[str, Any]
+    dtype_is_said: bool
+    tokenizer: Mapping[str, Any] | None
 
     @property
     def kind(self) -> Kind:
         """What the method is set by."""
         return KINDS[self.method]
+
+    @property
+    def is_sliced(self) -> bool:
+        """Whether layers are listed."""
+        return self.slices[0].length is not None
 
 
 def read_document(data: Any, findings: Findings) -> Document:
@@ -73,41 +103,66 @@ def read_document(data: Any, findings: Findings) -> Document:
         if key not in TOP:
             findings.unknown(key, "configuration", TOP)
     method = _method(data)
-    body = [key for key in ("models", "slices", "modules") if data.get(key)]
-    if len(body) != 1:
-        raise RecipeError(
-            "A mergekit configuration has exactly one of models, slices and modules, got "
-            f"{', '.join(body) or 'none'}.",
-            _near_misses(data),
-        )
-    if body[0] == "modules":
-        raise RecipeError(
-            "modules: models of several parts have no counterpart here.",
-            "Merge each part by itself, with models.",
-        )
+    kind = _body(data)
     known = KINDS[method].names
-    shared = [_level(data.get("parameters"), "parameters", known, findings)]
-    layers, base = None, data.get("base_model")
-    if body[0] == "models":
+    levels = [read_level(data.get("parameters"), "parameters", known, findings)]
+    body: Mapping[str, Any] = data
+    if kind == "modules":
+        body = _only_module(data["modules"], findings)
+        kind = _body(body, ("models", "slices"))
+        levels.insert(0, read_level(body.get("parameters"), "modules", known, findings))
+    named = data.get("base_model")
+    base = None if named is None else read_model(named, "base_model", findings)
+    if kind == "models":
+        items = as_list(body["models"], "models")
         inputs = tuple(
-            _input(item, f"models: model {i + 1}", ("model", "parameters"), known, findings)
-            for i, item in enumerate(_list(data["models"], "models"))
+            read_input(item, f"models: model {i + 1}", ("model", "parameters"), known, findings)
+            for i, item in enumerate(items)
         )
+        slices = (Slice(inputs, base, tuple(levels), None, "models"),)
     else:
-        one = _only_slice(_list(data["slices"], "slices"), findings)
-        shared.insert(0, _level(one.get("parameters"), "slices: parameters", known, findings))
-        base = one.get("base_model", base)
-        inputs, layers = _sources(one, known, findings)
+        # Slices are read with what is declared here.
+        from merger.mergekit.slices import read_slices  # noqa: PLC0415
+
+        slices = read_slices(body["slices"], base, tuple(levels), known, findings)
+    said = [data[key] for key in ("out_dtype", "dtype") if data.get(key) is not None]
     return Document(
         name=str(data["name"]) if data.get("name") is not None else None,
         method=method,
-        base=None if base is None else read_model(base, "base_model", findings),
-        inputs=inputs,
-        shared=tuple(shared),
-        layers=layers,
-        dtype=_dtype(data),
-        carried={key: data[key] for key in CARRIED if data.get(key) is not None},
+        base=base,
+        slices=slices,
+        dtype=str(said[0]) if said else None,
+        dtype_is_said=bool(said),
+        tokenizer=read_tokenizer(data, findings),
     )
+
+
+def _body(data: Mapping[str, Any], keys: tuple[str, ...] = ("models", "slices", "modules")) -> str:
+    body = [key for key in keys if data.get(key)]
+    if len(body) != 1:
+        raise RecipeError(
+            f"A mergekit configuration has exactly one of {', '.join(keys[:-1])} and {keys[-1]}, "
+            f"got {', '.join(body) or 'none'}.",
+            _near_misses(data),
+        )
+    return body[0]
+
+
+def _only_module(modules: Any, findings: Findings) -> Mapping[str, Any]:
+    """Return the one module of a model that is in one part."""
+    if not isinstance(modules, Mapping) or list(modules) != ["default"]:
+        names = ", ".join(str(m)[:40] for m in modules) if isinstance(modules, Mapping) else "none"
+        raise RecipeError(
+            f"modules: which tensors belong to {names} is written in mergekit's own tables only.",
+            "Use models, or modules with the one part 'default'.",
+        )
+    module = modules["default"]
+    if not isinstance(module, Mapping):
+        raise RecipeError(f"modules: default must be a mapping, got {kind_of(module)}.", "")
+    for key in module:
+        if key not in ("models", "slices", "parameters"):
+            findings.unknown(key, "modules: default", ("models", "slices", "parameters"))
+    return module
 
 
 def _method(data: Mapping[str, Any]) -> str:
@@ -128,7 +183,8 @@ def _near_misses(data: Mapping[str, Any]) -> str:
     return f"{odd[0][:60]!r}: {did_you_mean(odd[0], TOP)}" if odd else ""
 
 
-def _level(value: Any, where: str, known: tuple[str, ...], findings: Findings) -> Level:
+def read_level(value: Any, where: str, known: tuple[str, ...], findings: Findings) -> Level:
+    """Read the parameters of one level."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -143,9 +199,10 @@ def _level(value: Any, where: str, known: tuple[str, ...], findings: Findings) -
     }
 
 
-def _input(
+def read_input(
     item: Any, where: str, keys: tuple[str, ...], known: tuple[str, ...], findings: Findings
 ) -> Input:
+    """Read one model with its parameters."""
     if isinstance(item, str):
         item = {"model": item}
     if not isinstance(item, Mapping) or item.get("model") is None:
@@ -153,64 +210,12 @@ def _input(
     for key in item:
         if key not in keys:
             findings.unknown(key, where, keys)
-    level = _level(item.get("parameters"), f"{where}: parameters", known, findings)
+    level = read_level(item.get("parameters"), f"{where}: parameters", known, findings)
     return Input(read_model(item["model"], where, findings), level, where)
 
 
-def _only_slice(slices: list[Any], findings: Findings) -> Mapping[str, Any]:
-    if len(slices) != 1:
-        raise RecipeError(
-            f"slices: {len(slices)} slices stack layers into another model, which has no "
-            "counterpart here: a merge keeps the layers of its base.",
-            "Use one slice over all layers, with gradients for what changes with depth.",
-        )
-    one = slices[0]
-    if not isinstance(one, Mapping):
-        raise RecipeError(f"slices: a slice must be a mapping, got {kind_of(one)}.", "")
-    keys = ("sources", "base_model", "parameters", "residual_weight")
-    for key in one:
-        if key not in keys or key == "residual_weight":
-            findings.unknown(key, "slices: slice 1", keys[:3])
-    return one
-
-
-def _sources(
-    one: Mapping[str, Any], known: tuple[str, ...], findings: Findings
-) -> tuple[tuple[Input, ...], int]:
-    inputs, ranges = [], []
-    for i, item in enumerate(_list(one.get("sources"), "slices: sources")):
-        where = f"slices: source {i + 1}"
-        inputs.append(_input(item, where, ("model", "layer_range", "parameters"), known, findings))
-        found = item.get("layer_range") if isinstance(item, Mapping) else None
-        if (
-            not isinstance(found, list)
-            or len(found) != 2
-            or not all(isinstance(v, int) and not isinstance(v, bool) for v in found)
-        ):
-            raise RecipeError(
-                f"{where}: layer_range must be [first, one past the last], got {kind_of(found)}.",
-                "",
-            )
-        ranges.append(tuple(found))
-    first = ranges[0] if ranges else (0, 0)
-    if any(found != first for found in ranges) or first[0] != 0 or first[1] <= 0:
-        raise RecipeError(
-            "slices: all sources must cover the same layers from 0 on, got "
-            + ", ".join(f"[{a}, {b}]" for a, b in ranges)
-            + ".",
-            "A merge keeps the layers of its base; write models instead of slices.",
-        )
-    return tuple(inputs), first[1]
-
-
-def _list(value: Any, where: str) -> list[Any]:
+def as_list(value: Any, where: str) -> list[Any]:
+    """Return a list that is not empty."""
     if not isinstance(value, list) or not value:
         raise RecipeError(f"{where} must be a list, got {kind_of(value)}.", "")
     return value
-
-
-def _dtype(data: Mapping[str, Any]) -> str | None:
-    for key in ("out_dtype", "dtype"):
-        if data.get(key) is not None:
-            return str(data[key])
-    return None

@@ -1,18 +1,22 @@
 """From a recipe to a configuration that mergekit 0.1.5 runs with the same result."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from merger.errors import RecipeError
+from merger.layers import is_layers
 from merger.mergekit.findings import Finding, Findings
 from merger.mergekit.reverse import Written, write_settings
 from merger.mergekit.table import KINDS, Kind
+from merger.mergekit.tokenizer import write_tokenizer
 from merger.recipe import Depth, Recipe, Rule
 from merger.recipe_schema import default_name
+
+TensorNames = Callable[[str], Collection[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,13 @@ class Exported:
         return {"text": self.text, "findings": [f.to_json() for f in self.findings]}
 
 
-def export_mergekit(recipe: Recipe, carried: Mapping[str, Any] | None = None) -> Exported:
+def export_mergekit(recipe: Recipe, *, tensor_names: TensorNames | None = None) -> Exported:
     """Write a recipe as a configuration of mergekit's.
 
     Args:
         recipe: What to write.
-        carried: Tokenizer fields that an import had kept.
+        tensor_names: Returns the tensor names of a source, or None where it is not at hand;
+            asked for models that are put together from layers.
     Raises:
         RecipeError: mergekit cannot do what the recipe says; the reason is named.
     """
@@ -54,16 +59,33 @@ def export_mergekit(recipe: Recipe, carried: Mapping[str, Any] | None = None) ->
             )
     findings = Findings()
     usual = _settings(recipe, recipe.params, recipe.weights, findings)
-    levels = [(_filter_of(rule), _rule_settings(recipe, rule, findings)) for rule in recipe.rules]
-    table = _document(recipe, kind, usual, levels)
+    if any(is_layers(source) for source in [recipe.base or "", *_sources(recipe)]):
+        # Slices are written with what is declared here.
+        from merger.mergekit.slicing import write_slices  # noqa: PLC0415
+
+        settle = [(rule, rule_settings(recipe, rule, findings)) for rule in recipe.rules]
+        table = write_slices(recipe, kind, usual, settle, tensor_names, findings)
+    else:
+        levels = [
+            (filter_of(rule.match), rule_settings(recipe, rule, findings)) for rule in recipe.rules
+        ]
+        table = _document(recipe, kind, usual, levels)
     table |= _dtypes(recipe, findings)
-    table |= dict(carried or {})
+    if recipe.tokenizer is not None:
+        by_name = {expert.name: expert.source for expert in recipe.experts}
+        table |= write_tokenizer(
+            recipe.tokenizer, lambda name: model_text(by_name.get(name, name), recipe.base, None)
+        )
     if recipe.seed:
         findings.note("Pass --random-seed to mergekit; its masks differ anyway.", "seed")
     text = yaml.safe_dump(
         table, sort_keys=False, default_flow_style=None, allow_unicode=True, width=10_000
     )
     return Exported(text, tuple(findings.all))
+
+
+def _sources(recipe: Recipe) -> list[str]:
+    return [expert.source for expert in recipe.experts]
 
 
 def _settings(
@@ -73,7 +95,8 @@ def _settings(
     return write_settings(recipe.method, params, tuple(weights or (1.0,) * n), findings)
 
 
-def _rule_settings(recipe: Recipe, rule: Rule, findings: Findings) -> Written:
+def rule_settings(recipe: Recipe, rule: Rule, findings: Findings) -> Written:
+    """Return mergekit's parameters where a rule holds."""
     from merger.spec import METHODS  # noqa: PLC0415  (reads every method)
 
     if rule.take is not None:
@@ -86,14 +109,18 @@ def _rule_settings(recipe: Recipe, rule: Rule, findings: Findings) -> Written:
     return _settings(recipe, params, weights, findings)
 
 
-def _filter_of(rule: Rule) -> str:
-    """Return the part of a name that a rule looks for."""
-    inner = rule.match.removeprefix("*").removesuffix("*")
+def filter_of(match: str) -> str:
+    """Return the part of a name that a glob looks for.
+
+    Raises:
+        RecipeError: it looks for more than a part of a name.
+    """
+    inner = match.removeprefix("*").removesuffix("*")
     literal = re.sub(r"\[([\[*?])\]", r"\1", inner)
     plain = re.sub(r"\[[\[*?]\]", "", inner)
-    if rule.match != f"*{inner}*" or not inner or re.search(r"[\[*?]", plain):
+    if match != f"*{inner}*" or not inner or re.search(r"[\[*?]", plain):
         raise RecipeError(
-            f"rules: mergekit looks for a part of a name, and cannot match {rule.match!r}.",
+            f"rules: mergekit looks for a part of a name, and cannot match {match!r}.",
             "Write rules such as '*mlp*'.",
         )
     return literal
@@ -107,14 +134,14 @@ def _document(
     models = []
     for i, expert in enumerate(used):
         own = {
-            s.name: _value(usual.each[i][s.name], [(f, w.each[i][s.name]) for f, w in levels])
+            s.name: value_of(usual.each[i][s.name], [(f, w.each[i][s.name]) for f, w in levels])
             for s in kind.settings
             if s.name in usual.each[i]
         }
-        table: dict[str, Any] = {"model": _model(expert.source, recipe.base, expert.step)}
+        table: dict[str, Any] = {"model": model_text(expert.source, recipe.base, expert.step)}
         models.append(table | ({"parameters": own} if own else {}))
     shared = {
-        name: _value(value, [(f, w.shared[name]) for f, w in levels])
+        name: value_of(value, [(f, w.shared[name]) for f, w in levels])
         for name, value in usual.shared.items()
     }
     table = {"merge_method": recipe.method}
@@ -125,15 +152,15 @@ def _document(
 
 def _base_of(recipe: Recipe, kind: Kind) -> str | None:
     if recipe.method == "slerp":
-        return _model(recipe.experts[0].source, recipe.base, recipe.experts[0].step)
+        return model_text(recipe.experts[0].source, recipe.base, recipe.experts[0].step)
     if kind.base == "input" and recipe.base not in [e.source for e in recipe.experts]:
         return None
     if kind.base == "optional" and recipe.params.get("space") != "task_vectors":
         return None
-    return None if recipe.base is None else _model(recipe.base, recipe.base, None)
+    return None if recipe.base is None else model_text(recipe.base, recipe.base, None)
 
 
-def _model(source: str, base: str | None, step: int | None) -> str:
+def model_text(source: str, base: str | None, step: int | None = None) -> str:
     """Return how mergekit names a source."""
     scheme, found, rest = source.partition(":")
     if not found or len(scheme) == 1:
@@ -141,14 +168,14 @@ def _model(source: str, base: str | None, step: int | None) -> str:
     if step is None and scheme in ("file", "hub"):
         return rest
     if step is None and scheme == "lora" and base is not None and base != source:
-        return f"{_model(base, None, None)}+{rest}"
+        return f"{model_text(base, None)}+{rest}"
     raise RecipeError(
         f"mergekit cannot read {default_name(source)!r} from {scheme}:.",
         "Save that model into a folder first: `merge` writes one.",
     )
 
 
-def _value(usual: Any, by_filter: Sequence[tuple[str, Any]]) -> Any:
+def value_of(usual: Any, by_filter: Sequence[tuple[str, Any]]) -> Any:
     """Return a value, or conditions where it differs by tensor."""
     if all(value == usual for _, value in by_filter):
         return _plain(usual)

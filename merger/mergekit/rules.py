@@ -28,7 +28,7 @@ def build_rules(
     usual = at(())
     if names is None:
         _refuse_overlaps(filters, at)
-        found = [(f"*{_literal(f)}*", at((f,))) for f in filters]
+        found = [(f"*{literal(f)}*", at((f,))) for f in filters]
     else:
         found = []
         left = set(names)
@@ -50,8 +50,8 @@ def _of_filter(
     own = {name: at([f for f in filters if f in name]) for name in hits}
     kinds = list(own.values())
     most = max(kinds, key=lambda kind: (kinds.count(kind), -kinds.index(kind)))
-    odd = [(_literal(name), kind) for name, kind in own.items() if kind != most]
-    return [*odd, (f"*{_literal(text)}*", most)]
+    odd = [(literal(name), kind) for name, kind in own.items() if kind != most]
+    return [*odd, (f"*{literal(text)}*", most)]
 
 
 def _refuse_overlaps(filters: Sequence[str], at: At) -> None:
@@ -66,7 +66,7 @@ def _refuse_overlaps(filters: Sequence[str], at: At) -> None:
                 )
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Return a glob that matches this text and nothing else."""
     return re.sub(r"([\[*?])", r"[\1]", text)
 

@@ -42,7 +42,7 @@ def test_out_and_in_again_is_the_same_recipe(run, family, tmp_path):
 def test_results_and_errors_as_json(run, family, tmp_path):
     path = config(family, tmp_path)
     (found,) = run("import-mergekit", path, "--json").json
-    assert set(found) == {"name", "recipe", "findings", "carried"}
+    assert set(found) == {"name", "recipe", "findings"}
     assert found["findings"][0]["severity"] == "trap"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(json.dumps(found["recipe"]), "utf-8")

@@ -75,11 +75,6 @@ def test_an_adapter_stands_behind_its_base():
     assert written(made)["models"][0]["model"] == "org/base+adapters/x"
 
 
-def test_fields_that_were_carried_are_put_back():
-    found = written(recipe(), carried={"tokenizer_source": "union"})
-    assert found["tokenizer_source"] == "union"
-
-
 def test_slerp_names_its_first_expert_as_the_base():
     found = written(recipe("slerp", base=None, params={"t": Depth((0.0, 1.0))}))
     assert found["base_model"] == "org/a" and found["parameters"]["t"] == [0.0, 1.0]
