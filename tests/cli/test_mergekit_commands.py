@@ -71,3 +71,42 @@ def test_stages_are_written_side_by_side(run, family, tmp_path):
     assert run("import-mergekit", path, "--out", tmp_path / "stages").code == 0
     names = sorted(p.name for p in (tmp_path / "stages").iterdir())
     assert names == ["mean.yaml", "recipe.yaml"]
+
+
+def test_a_frankenmerge_goes_from_configuration_to_a_model_that_answers(run, family, tmp_path):
+    """Import a stack of layers, look at it, merge it, load it, and write it for mergekit again."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415  (seconds)
+
+    config = tmp_path / "tall.yml"
+    config.write_text(
+        "merge_method: passthrough\ndtype: bfloat16\ntokenizer_source: base\n"
+        f"base_model: &first {family}/alpha\nslices:\n"
+        "- sources: [{model: *first, layer_range: [0, 2]}]\n"
+        f"- sources: [{{model: {family}/beta, layer_range: [0, 2]}}]\n"
+        "- sources: [{model: *first, layer_range: [1, 2]}]\n",
+        "utf-8",
+    )
+    recipe, out = tmp_path / "tall.yaml", tmp_path / "tall"
+    assert run("import-mergekit", config, "--out", recipe).code == 0
+    looked = run("doctor", recipe, "--json").json
+    assert "can be merged" in looked["verdict"]
+    assert run("merge", recipe, "--out", out).code == 0
+    model = AutoModelForCausalLM.from_pretrained(out).eval()
+    assert model.config.num_hidden_layers == 5
+    words = AutoTokenizer.from_pretrained(out)("one two", return_tensors="pt")
+    assert model(input_ids=words["input_ids"]).logits.isfinite().all()
+    again = yaml.safe_load(run("export-mergekit", recipe).out)
+    ranges = [one["sources"][0]["layer_range"] for one in again["slices"]]
+    assert ranges == [[0, 2], [0, 2], [1, 2]] and again["tokenizer_source"] == "base"
+
+
+def test_doctor_refuses_layers_that_are_not_there(run, family, tmp_path):
+    recipe = tmp_path / "tall.yaml"
+    recipe.write_text(
+        "method: passthrough\nexperts:\n- name: tall\n  layers:\n"
+        f"  - {{source: 'file:{family}/alpha', from: 1, to: 3}}\n",
+        "utf-8",
+    )
+    said = run("doctor", recipe, "--json")
+    assert "alpha has 2 layers, 0 to 1, and layers 1 to 2 are asked for" in str(said.json)
+    assert run("merge", recipe, "--out", tmp_path / "out").code == 1
