@@ -1,7 +1,7 @@
 /**
  * The browser half of every chart: one channel in, events out.
  *
- * Python sends {seq, panels, kpis, notices, state} through the hidden bus (viz/panel.py) and
+ * Python sends {seq, panels, kpis, notices, state, digest} through the hidden bus (viz/panel.py) and
  * `Mergescope.update` hands each part on. Parts older than the newest of their kind are dropped.
  *
  * In:   Mergescope.update(payload)                    object or JSON text
@@ -40,7 +40,7 @@ function update(payload) {
   if (value.state && isNew("state", seq)) tell("ms:state", value.state);
   if (value.kpis && isNew("kpis", seq)) kpis.update(value.kpis);
   if (value.notices && isNew("notices", seq)) notices.update(value.notices);
-  panels.update(seq, value.panels);
+  panels.update(seq, value.panels, value.digest);
   tell("ms:update", { seq });
 }
 

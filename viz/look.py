@@ -4,7 +4,7 @@ from typing import Any
 
 from gradio import themes
 
-from viz.static import PREFIX, asset_routes, head_html
+from viz.static import ASSETS, PREFIX, asset_routes, head_html, manifest_route
 
 # Plain names: a font object would be fetched from another host.
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Arial", "sans-serif")
@@ -81,7 +81,8 @@ def launch_kwargs() -> dict[str, Any]:
     return {
         "theme": theme(),
         "head": head_html(PREFIX),
-        "app_kwargs": {"routes": asset_routes(PREFIX)},
+        "app_kwargs": {"routes": [*asset_routes(PREFIX), manifest_route()]},
+        "favicon_path": ASSETS / "icon-192.png",
         "ssr_mode": False,
         "footer_links": ["api"],
     }

@@ -8,7 +8,8 @@ payload, as a dict:
      "kpis": [{"label", "value", "delta": {"direction": "up"|"down"|"same", "words", "good"?}?,
                "kind": "measured"|"estimated"?, "n"?, "split"?, "tooltip"?, "note"?}],
      "notices": [{"kind": "error", "what", "why", "todo"} | {"kind": "info"|"warning", "text"}],
-     "state": {…}}                                         # for controls.js, as event "ms:state"
+     "state": {…},                                         # for controls.js, as event "ms:state"
+     "digest": str}                                        # whose merge it is, for file names
 
 `figure` is {"data", "layout", "meta"}, `patch` {"traces": {name: {…}}, "layout"?, "meta"?};
 `meta` has title, caption, alt, table {columns, rows}, height, and may have kind, n, split,
@@ -41,6 +42,8 @@ _CARD = """\
       <span class="ms-panel__badge" hidden></span>
     </div>
     <div class="ms-panel__tools" role="group" aria-label="%(title)s: tools">
+      <button type="button" data-tool="tsv" title="Copy the table" hidden>Copy</button>
+      <button type="button" data-tool="csv" title="Save the table" hidden>CSV</button>
       <button type="button" data-tool="table" aria-expanded="false" hidden>Table</button>
       <button type="button" data-tool="png">PNG</button>
       <button type="button" data-tool="svg">SVG</button>

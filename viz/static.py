@@ -20,6 +20,7 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 STYLES = ("style.css", "cards.css", "controls.css")
 SCRIPTS = ("viz.js", "controls.js")
 PREFIX = "ms"
+BARS = {"light": "#f5f6f8", "dark": "#10151d"}  # a window's frame, as the page below it
 _KINDS = {
     ".js": "text/javascript",
     ".css": "text/css",
@@ -65,6 +66,10 @@ def head_html(prefix: str = PREFIX, scripts: Sequence[str] = SCRIPTS) -> str:
         f'<link rel="stylesheet" href="{html.escape(address(name, known, prefix))}">'
         for name in STYLES
     ]
+    parts += [
+        f'<meta name="theme-color" content="{colour}" media="(prefers-color-scheme: {kind})">'
+        for kind, colour in BARS.items()
+    ]
     parts.append(
         f"<script>window.MERGESCOPE = Object.assign(window.MERGESCOPE || {{}}, {settings});"
         "</script>"
@@ -74,6 +79,20 @@ def head_html(prefix: str = PREFIX, scripts: Sequence[str] = SCRIPTS) -> str:
         for name in scripts
     ]
     return "\n".join(parts)
+
+
+def manifest_route(assets: Path = ASSETS) -> Route:
+    """Return the route that lets browsers install the page as an app of its own.
+
+    It stands where Gradio's page looks for it, in place of the one Gradio would make up.
+    """
+
+    def serve(request: Request) -> Response:
+        kind = "application/manifest+json"
+        headers = {"Cache-Control": "no-cache"}
+        return FileResponse(assets / "manifest.json", media_type=kind, headers=headers)
+
+    return Route("/manifest.json", serve, methods=["GET"])
 
 
 def asset_routes(prefix: str = PREFIX, assets: Path = ASSETS) -> list[Route]:

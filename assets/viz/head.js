@@ -1,6 +1,7 @@
 /** The words of a card: its title, what to see in it, how to read it, how sure it is. */
 
-import { badge, renderTable } from "./tools.js";
+import { renderTable } from "./table.js";
+import { badge } from "./tools.js";
 import { el, say } from "./text.js";
 
 /** Writes the words of a figure into its card. */

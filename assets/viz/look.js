@@ -11,9 +11,21 @@ const TEMPLATES = new Set(["hovertemplate", "texttemplate"]);
 const COLORWAY = ["expert-1", "expert-2", "expert-3", "expert-4",
   "expert-5", "expert-6", "expert-7", "expert-8"];
 
+let given = null; // colours that stand in for those of the page
+
 /** Returns one of our CSS variables: `variable("muted")` is `--ms-muted`. */
 export function variable(name) {
-  return getComputedStyle(document.body).getPropertyValue(`--ms-${name}`).trim();
+  return given?.[name] ?? getComputedStyle(document.body).getPropertyValue(`--ms-${name}`).trim();
+}
+
+/** Calls `make` under other colours than the page's, by name; it must not wait for anything. */
+export function withColours(colours, make) {
+  given = colours;
+  try {
+    return make();
+  } finally {
+    given = null;
+  }
 }
 
 /** Tells light from dark; panels drawn under another value are drawn again. */
@@ -118,4 +130,16 @@ export function dressData(data) {
       },
     };
   });
+}
+
+/** Returns the layout for a width: `meta.narrow` says what changes below so many pixels. */
+export function fitted({ layout, meta: { narrow } }, width) {
+  if (!narrow || width >= narrow.below) return layout;
+  const changed = Object.entries(narrow.layout).map(([key, value]) => [key, { ...layout[key], ...value }]);
+  return { ...layout, ...Object.fromEntries(changed) };
+}
+
+/** Returns traces for a picture: plotly makes selectors of uids, and ours are names with any letters. */
+export function pictured(data) {
+  return dressData(data.map(({ uid: _uid, ...trace }) => trace));
 }

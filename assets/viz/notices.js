@@ -6,19 +6,28 @@ const SECONDS = 6;
 let place = null;
 let toasts = null;
 
-/** Builds the card {what, why, todo}: what went wrong, why, and what to do. */
-export function errorCard({ what, why = "", todo = "" }, onClose = null) {
+function button(className, words, onClick) {
+  const node = el("button", className, words);
+  node.type = "button";
+  node.addEventListener("click", onClick);
+  return node;
+}
+
+/**
+ * Builds the card {what, why, todo, offer}: what went wrong, why, and what to do. An offer
+ * {label, text} is a recipe that works instead; who takes it is told of by "ms:offer".
+ */
+export function errorCard({ what, why = "", todo = "", offer = null }, onClose = null) {
   const card = el("div", "ms-error");
   card.setAttribute("role", "alert");
   card.append(el("p", "ms-error__what", what));
   if (why) card.append(el("p", "ms-error__why", why));
   if (todo && todo !== why) card.append(el("p", "ms-error__todo", todo));
-  if (onClose) {
-    const close = el("button", "ms-error__close", "Dismiss");
-    close.type = "button";
-    close.addEventListener("click", onClose);
-    card.append(close);
+  if (offer) {
+    const take = () => document.dispatchEvent(new CustomEvent("ms:offer", { detail: offer }));
+    card.append(button("ms-error__offer", offer.label, take));
   }
+  if (onClose) card.append(button("ms-error__close", "Dismiss", onClose));
   return card;
 }
 

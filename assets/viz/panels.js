@@ -4,11 +4,12 @@ import { keepCursor } from "./cursor.js";
 import { drawPatch, fold, merge, news } from "./figure.js";
 import { renderHead } from "./head.js";
 import { frameChosen, linkPanels, pointAtCell, watchPointer } from "./links.js";
-import { dressData, dressLayout, themeName } from "./look.js";
+import { dressData, dressLayout, fitted, themeName } from "./look.js";
 import { errorCard } from "./notices.js";
 import { loadPlotly } from "./plotly.js";
 import { slide } from "./slide.js";
-import { renderTable, saveImage } from "./tools.js";
+import { renderTable } from "./table.js";
+import { copyTable, saveImage, saveTable } from "./tools.js";
 
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false };
 const NEAR = "400px";
@@ -75,11 +76,13 @@ function takePatch(panel, patch, rev) {
   }
 }
 
-/** Takes the `panels` part of one payload: {id: {base?, patch?, error?, rev?}}. */
-export function update(seq, entries) {
+/** Takes the `panels` part of one payload: {id: {base?, patch?, error?, rev?}}, and whose merge it is. */
+export function update(seq, entries, digest) {
   for (const [id, entry] of Object.entries(entries ?? {})) {
     if (entry) accept(slot(id), entry, seq);
   }
+  // A panel that was left out of a payload shows the new merge as it is.
+  if (digest) for (const panel of panels.values()) if (seq >= panel.seq) panel.digest = digest;
   schedule();
 }
 
@@ -180,13 +183,6 @@ async function drawWhole(panel) {
   frameChosen();
 }
 
-/** Returns the layout for a width: `meta.narrow` says what changes below so many pixels. */
-function fitted({ layout, meta: { narrow } }, width) {
-  if (!narrow || width >= narrow.below) return layout;
-  const changed = Object.entries(narrow.layout).map(([key, value]) => [key, { ...layout[key], ...value }]);
-  return { ...layout, ...Object.fromEntries(changed) };
-}
-
 function chartHeight(panel) {
   return panel.figure.meta.height ?? panel.figure.layout.height ?? panel.height;
 }
@@ -248,6 +244,10 @@ function wireTools(panel) {
       const open = panel.root.classList.toggle("ms-panel--table");
       tool.setAttribute("aria-expanded", String(open));
       renderTable(panel);
+    } else if (tool.dataset.tool === "tsv") {
+      copyTable(panel, tool);
+    } else if (tool.dataset.tool === "csv") {
+      saveTable(panel);
     } else {
       loadPlotly().then((loaded) => saveImage(loaded, panel, tool.dataset.tool));
     }

@@ -1,9 +1,8 @@
-/** What a card offers besides its chart: the numbers as a table, the picture as a file. */
+/** What a card offers besides its chart: how sure it is, the picture as a file, the numbers. */
 
-import { dressData, dressLayout, variable } from "./look.js";
+import { dressLayout, pictured, variable } from "./look.js";
+import { asCsv, asTsv } from "./table.js";
 import { el, escapeLabel, say, show } from "./text.js";
-
-const MAX_ROWS = 1000;
 
 /** Says whether the numbers are measured or estimated, on how many examples of which split. */
 export function badge(node, meta) {
@@ -16,46 +15,13 @@ export function badge(node, meta) {
   say(node, parts.join(" · "));
 }
 
-function row(cells, tag) {
-  const tr = el("tr");
-  cells.forEach((cell, i) => {
-    const head = tag === "th" || i === 0;
-    const node = el(head ? "th" : "td", typeof cell === "number" ? "ms-num" : "", show(cell));
-    if (head) node.scope = tag === "th" ? "col" : "row";
-    tr.append(node);
-  });
-  return tr;
-}
-
-/** Fills the table behind the chart from meta.table = {columns, rows}, if it is open. */
-export function renderTable(panel) {
-  const place = panel.root.querySelector(".ms-panel__table");
-  const table = panel.figure?.meta.table;
-  panel.root.querySelector('[data-tool="table"]').hidden = !table;
-  if (!panel.root.classList.contains("ms-panel--table") || !table) {
-    place.replaceChildren();
-    return;
-  }
-  const node = el("table");
-  node.append(el("caption", "ms-sr", panel.figure.meta.title ?? panel.id));
-  const head = el("thead");
-  head.append(row(table.columns, "th"));
-  const body = el("tbody");
-  body.append(...table.rows.slice(0, MAX_ROWS).map((cells) => row(cells, "td")));
-  node.append(head, body);
-  place.replaceChildren(node);
-  if (table.rows.length > MAX_ROWS) {
-    place.append(el("p", "ms-help", `The first ${MAX_ROWS} of ${table.rows.length} rows.`));
-  }
-}
-
 /** Builds the figure that is saved: with its title, on the card's background. */
 function picture(panel) {
   const { figure, div } = panel;
   const height = (div.clientHeight || panel.height) + 40;
   const layout = dressLayout(figure.layout, height);
   return {
-    data: dressData(figure.data),
+    data: pictured(figure.data),
     layout: {
       ...layout, width: Math.max(div.clientWidth, 480), paper_bgcolor: variable("card"),
       margin: { ...layout.margin, t: layout.margin.t + 44, l: layout.margin.l + 8, r: layout.margin.r + 8, b: layout.margin.b + 8 },
@@ -74,8 +40,36 @@ export async function saveImage(Plotly, panel, format) {
   const { width, height } = figure.layout;
   if (figure.layout.title.pad) figure.layout.title.pad.t = 14;
   const url = await Plotly.toImage(figure, { format, width, height, scale: format === "png" ? 2 : 1 });
+  save(url, fileName(panel, format));
+}
+
+/** Says which chart of which merge a file holds. */
+function fileName(panel, ending) {
+  return ["mergescope", panel.id, panel.digest?.slice(0, 12)].filter(Boolean).join("-") + `.${ending}`;
+}
+
+function save(url, name) {
   const link = el("a");
   link.href = url;
-  link.download = `mergescope-${panel.id}.${format}`;
+  link.download = name;
   link.click();
+}
+
+/** Copies the table for a spreadsheet, and says on the button whether it worked. */
+export async function copyTable(panel, button) {
+  let words = "Copied";
+  try {
+    await navigator.clipboard.writeText(asTsv(panel.figure.meta.table));
+  } catch {
+    words = "Use CSV"; // a page without a secure address may not write to the clipboard
+  }
+  say(button, words);
+  setTimeout(() => say(button, "Copy"), 1500);
+}
+
+/** Saves the table as a file that spreadsheets open. */
+export function saveTable(panel) {
+  const url = URL.createObjectURL(new Blob([asCsv(panel.figure.meta.table)], { type: "text/csv" }));
+  save(url, fileName(panel, "csv"));
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
