@@ -1,11 +1,13 @@
 /** The sidebar and the recipe tab: builds them, and starts the conversation with the server. */
 
-import { edit, look, on, redo, start, state, togglePin, undo } from "./studio/conversation.js";
+import { edit, look, on, state, togglePin } from "./studio/conversation.js";
 import { button, h } from "./studio/dom.js";
 import { mountExperts } from "./studio/experts.js";
 import { mountFacts } from "./studio/facts.js";
 import { mountJob } from "./studio/job.js";
-import { mountKeys, toggleHelp } from "./studio/keys.js";
+import { openHelp } from "./studio/help.js";
+import { copyLink, redo, start, stepsInWords, undo } from "./studio/journey.js";
+import { mountKeys } from "./studio/keys.js";
 import { mountKnobs } from "./studio/knobs.js";
 import { mountMethod } from "./studio/method.js";
 import { mountRecipe } from "./studio/recipe.js";
@@ -35,12 +37,13 @@ function buildSidebar(root) {
   const pinButton = button("Pin", togglePin, { id: "ms-pin", title: "Pin this merge and compare with it (p)", "aria-pressed": "false" });
   const equal = button("Equal", () => edit((draft) => draft.experts.forEach((row) => { row.weight = 1; })),
     { id: "ms-equal", title: "All coefficients 1" });
-  const help = button("?", toggleHelp, { id: "ms-help", title: "Keys", "aria-label": "Help: keys" });
+  const link = button("Link", (e) => copyLink(e.target), { id: "ms-share", title: "Copy a link to this merge: recipe, pin and tab" });
+  const help = button("?", openHelp, { id: "ms-help", title: "Help: keys, marks, numbers (?)", "aria-label": "Help" });
   const body = h("aside", { class: "ms-sidebar", "aria-label": "Recipe" });
   body.append(
     h("div", { class: "ms-sidebar__head" }, sheet(body),
       h("div", { class: "ms-buttons", role: "group", "aria-label": "History and comparison" },
-        undoButton, redoButton, pinButton, equal, help)),
+        undoButton, redoButton, pinButton, equal, link, help)),
     h("div", { class: "ms-sidebar__body", id: "ms-controls" }, section("Experts", experts), section("Method", method),
       section("Settings", knobs), section("Afterwards", after)),
     h("div", { class: "ms-sidebar__foot" }, section("Recipe", h("div", {}, line, job), mark)));
@@ -55,8 +58,11 @@ function buildSidebar(root) {
     mark.title = `Digest ${state.digest}`;
   });
   on("history", () => {
-    undoButton.disabled = !state.canUndo;
-    redoButton.disabled = !state.canRedo;
+    const words = stepsInWords();
+    for (const [node, what, key] of [[undoButton, "undo", "z"], [redoButton, "redo", "Shift+z"]]) {
+      node.disabled = words[what] === null;
+      node.title = `${node.textContent} (${key})${node.disabled ? "" : `: ${words[what]}`}`;
+    }
   });
   on("pin", () => {
     pinButton.setAttribute("aria-pressed", String(Boolean(state.pin)));

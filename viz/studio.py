@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import Any
 
-from merger.errors import JobError, MergeError, RecipeError
+from merger.errors import JobError, MergeError, RecipeError, SourceError
 from merger.jobs import JobRunner
 from merger.library import Library
 from merger.recipe import Recipe
 from merger.scorer import FullScore
 from merger.spec import METHODS
 from merger.workspace import Workspace
-from viz.answers import answers, async_answers, error_card
+from viz.answers import answers, async_answers
 from viz.catalog import Catalog, Family, first_recipe
 from viz.desk import Desk, Merge
 from viz.endpoints import endpoints
@@ -24,7 +24,9 @@ from viz.facts import shown
 from viz.jobs_view import job_view, next_view, start_merge
 from viz.kpis import kpis
 from viz.library_rows import remember
+from viz.links import link_card, pins_of
 from viz.notes import notes
+from viz.reporting import report_chart, report_facts
 from viz.scene import Scene, colours_of
 from viz.screens import panels
 from viz.session import draft_of, opening, recipe_from_text, recipe_line, recipe_of
@@ -57,9 +59,10 @@ class Studio:
     def server_functions(self) -> list[Callable[..., Any]]:
         """Return what assets/studio calls, by name."""
         bound = (self.open, self.preview, self.settle, self.load, self.lint)
+        reports = (self.report, self.chart)
         jobs = (self.merge, self.job, self.cancel)
         # Gradio marks the functions it may call, and a bound method cannot be marked.
-        return [_plain(method) for method in (*bound, *jobs)]
+        return [_plain(method) for method in (*bound, *reports, *jobs)]
 
     def endpoints(self) -> dict[str, Callable[..., Any]]:
         """Return the public endpoints by name."""
@@ -68,10 +71,12 @@ class Studio:
     @answers
     def open(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what a page starts with: what can be picked, and the first draft."""
-        text = request.get("text")
-        recipe, error = opening(self.catalog, text if isinstance(text, str) else None)
+        sent = request.get("text")
+        text = sent if isinstance(sent, str) else ""
+        recipe, error = opening(self.catalog, text)
         answer: dict[str, Any] = {"config": self.config(), "draft": draft_of(recipe, self.catalog)}
-        return answer | ({"error": error_card(error)} if error else {})
+        answer |= pins_of(request, self.catalog)
+        return answer | ({"error": link_card(error, text, self.catalog)} if error else {})
 
     def config(self) -> dict[str, Any]:
         """Return what does not change while the app runs."""
@@ -122,20 +127,34 @@ class Studio:
 
     @answers
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the draft that shows a recipe text."""
-        recipe = recipe_from_text(_text(request), self.catalog)
-        previous = request.get("previous")
-        return {
-            "draft": draft_of(
-                recipe, self.catalog, previous if isinstance(previous, dict) else None
-            )
-        }
+        """Return the draft that shows a recipe text, and the pins that came with it."""
+        text, sent = _text(request), request.get("previous")
+        previous = sent if isinstance(sent, dict) else None
+        try:
+            draft = draft_of(recipe_from_text(text, self.catalog), self.catalog, previous)
+        except SourceError as error:
+            return {"error": link_card(error, text, self.catalog)}
+        return {"draft": draft} | pins_of(request, self.catalog)
 
     @answers
     def lint(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say whether a recipe text is valid, and what it means."""
         recipe = recipe_from_text(_text(request), self.catalog)
         return {"words": f"Valid: {recipe_line(recipe)}.", "text": recipe.to_yaml()}
+
+    @answers
+    def report(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what a report of a recipe says, or stop measuring for it."""
+        if request.get("stop"):
+            self._stop_settling(request, "report")
+            return {}
+        cancel = self._start_settling(request, "report")
+        return report_facts(self.desk, self.catalog, request, cancel)
+
+    @answers
+    def chart(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return one figure of a report."""
+        return report_chart(self.desk, self.catalog, request)
 
     @answers
     def merge(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -206,20 +225,20 @@ class Studio:
             "kpis": kpis(scene),
         }
 
-    def _stop_settling(self, request: Mapping[str, Any]) -> None:
+    def _stop_settling(self, request: Mapping[str, Any], what: str = "") -> None:
         """A visitor who moved on does not wait for what was being measured."""
         with self._lock:
-            event = self._settling.pop(_visitor(request), None)
+            event = self._settling.pop(_visitor(request) + what, None)
         if event:
             event.set()
 
-    def _start_settling(self, request: Mapping[str, Any]) -> Event:
-        self._stop_settling(request)
+    def _start_settling(self, request: Mapping[str, Any], what: str = "") -> Event:
+        self._stop_settling(request, what)
         event = Event()
         with self._lock:
             if len(self._settling) > 1000:
                 self._settling.clear()
-            self._settling[_visitor(request)] = event
+            self._settling[_visitor(request) + what] = event
         return event
 
 

@@ -5,10 +5,10 @@
  * only the newest draft waits, so a drag never builds a queue and its last value is always shown.
  */
 
-import { decodeHash, encode, visitor } from "./dom.js";
+import { visitor } from "./dom.js";
+import { record } from "./history.js";
 
 const REST_MS = 250; // a drag that pauses this long is settled: full validation follows
-const HISTORY = 100;
 
 const listeners = new Map();
 let server = null;
@@ -19,19 +19,17 @@ let restTimer = 0;
 let loading = 0;
 const revs = {};
 const stamps = {};
-const past = [];
-let future = [];
 
 export const state = {
-  config: null, draft: null, text: "", digest: "", line: "", notes: {}, pin: null, reference: null,
+  config: null, draft: null, text: "", digest: "", line: "", notes: {}, pins: [], reference: null, tab: "",
   view: { topk: 0.2, key: null }, settledSeq: 0,
   get seq() { return seq; },
   get idle() { return seq > 0 && !loading && !inFlight && !waiting && state.settledSeq === seq; },
-  get canUndo() { return past.length > 1; },
-  get canRedo() { return future.length > 0; },
+  get pin() { return state.pins[0] ?? null; },
+  set pin(value) { state.pins = value ? [value] : []; },
 };
 
-/** Listens for "draft", "rebuild", "answer", "history", "pin" or "error". */
+/** Listens for "draft", "rebuild", "answer", "rest", "history", "pin", "view" or "error". */
 export function on(what, fn) {
   listeners.set(what, [...(listeners.get(what) ?? []), fn]);
 }
@@ -44,6 +42,11 @@ export function visiblePanels() {
   return [...document.querySelectorAll("[data-panel]")]
     .filter((node) => node.offsetParent !== null)
     .map((node) => node.dataset.panel);
+}
+
+/** Says which functions of the server the page may call. */
+export function connect(functions) {
+  server = functions;
 }
 
 /** Calls a server function; an answer always comes, if only an error card. */
@@ -77,6 +80,26 @@ export function notice(card, { stays = true } = {}) {
 // Notices have their own order in viz.js; numbers above every request keep them from being dropped.
 let noticeSeq = 1e9;
 
+/** Notes which figures and patches the page has, so that the server sends only what is new. */
+function keepMarks(panels) {
+  for (const [id, part] of Object.entries(panels ?? {})) {
+    if (part.base) revs[id] = part.rev;
+    if (part.error) delete revs[id];
+    stamps[id] = part.stamp;
+  }
+}
+
+/** Asks for something that goes with the recipe on the page, without moving it. */
+export async function refresh(name, extra) {
+  const answer = await ask(name, { ...request(), ...extra });
+  if (answer.error) notice(answer.error);
+  else if (answer.panels && answer.seq === seq) {
+    keepMarks(answer.panels);
+    window.Mergescope.update({ seq, panels: answer.panels });
+  }
+  return answer;
+}
+
 function accept(answer, settled) {
   if (!answer || answer.seq < seq) return false;
   if (answer.error) {
@@ -84,15 +107,11 @@ function accept(answer, settled) {
     tell("error", answer.error);
     return false;
   }
-  for (const [id, part] of Object.entries(answer.panels ?? {})) {
-    if (part.base) revs[id] = part.rev;
-    if (part.error) delete revs[id];
-    stamps[id] = part.stamp;
-  }
+  keepMarks(answer.panels);
   Object.assign(state, { text: answer.text, digest: answer.digest, line: answer.line, notes: answer.notes ?? {} });
   if (answer.reference) state.reference = answer.reference;
   if (answered) notice(null);
-  window.Mergescope.update({ seq: answer.seq, panels: answer.panels, kpis: answer.kpis });
+  window.Mergescope.update({ seq: answer.seq, panels: answer.panels, kpis: answer.kpis, digest: answer.digest });
   if (settled) state.settledSeq = answer.seq;
   tell("answer", { settled });
   return true;
@@ -117,42 +136,37 @@ export async function send() {
 
 async function settle(mine) {
   if (mine !== seq || inFlight) return;
-  remember();
+  tell("rest");
   const answer = await ask("settle", request());
   if (mine !== seq || answer.cancelled) return;
   // Large models are scored one after another: each answer shows what is known so far.
   if (accept(answer, !answer.more) && answer.more) settle(mine);
 }
 
-function remember() {
-  if (!state.text || past.at(-1) === state.text) return;
-  past.push(state.text);
-  if (past.length > HISTORY) past.shift();
-  future = [];
-  writeHash();
-  tell("history");
-}
-
-function writeHash() {
-  const hash = `#r=${encode(state.text)}`;
-  if (location.hash === hash) return;
-  // Path and query must stay: Plotly's clip paths break when they change.
-  history.replaceState(null, "", location.pathname + location.search + hash);
-}
-
 /** Changes the draft and asks for what it does. */
 export function edit(change) {
   notice(null);
   change(state.draft);
+  record(state.draft);
+  tell("history");
   tell("draft");
   return send();
 }
 
-/** Puts another draft in place of the present one: another family, a loaded recipe. */
-export function replaceDraft(draft) {
+/** Shows a draft that is a step already; who works by keyboard stays where they are. */
+export function show(draft) {
   state.draft = draft;
+  const { id } = document.activeElement;
   tell("rebuild");
+  tell("history");
+  if (id && document.activeElement === document.body) document.getElementById(id)?.focus();
   return send();
+}
+
+/** Puts another draft in place of the present one: another family, a loaded recipe. */
+export function replaceDraft(draft, as) {
+  record(draft, as);
+  return show(draft);
 }
 
 /** Changes what is looked at, not the recipe. */
@@ -163,65 +177,36 @@ export function look(change) {
 }
 
 /** Makes a recipe text the current one; answers with the error when it is not valid. */
-export async function load(text) {
+export async function load(text, { as = Symbol("step"), pins } = {}) {
   loading += 1;
-  const answer = await ask("load", { text, previous: state.draft });
+  const answer = await ask("load", { text, previous: state.draft, pins });
   loading -= 1;
   if (answer.error) {
     notice(answer.error);
     return answer;
   }
-  await replaceDraft(answer.draft);
+  if (pins) takePins(answer);
+  notice(answer.left_out ?? null);
+  await replaceDraft(answer.draft, as);
   return answer;
 }
 
-async function travel(from, to) {
-  if (from === past ? past.length < 2 : !from.length) return;
-  to.push(from.pop());
-  const target = from === past ? past.at(-1) : to.at(-1);
-  const keep = future;
-  await load(target);
-  future = keep;
-  writeHash();
-  tell("history");
+/** Makes what a link or the server names the pins of this page. */
+export function takePins({ pins = [] }) {
+  state.pins = pins;
+  tell("pin");
 }
 
-export const undo = () => travel(past, future);
-export const redo = () => travel(future, past);
-
+/** Pins what is on the page, or lets the pin go. */
 export function togglePin() {
-  state.pin = state.pin ? null : { text: state.text, line: state.line };
+  const { text, line } = state;
+  state.pin = state.pin ? null : { text, line };
   tell("pin");
   return send();
 }
 
-export function permalink() {
-  const query = new URLSearchParams(location.search);
-  query.delete("__theme"); // light or dark is for whoever opens the link to choose
-  const page = state.config.page_url || `${location.origin}${location.pathname}${query.size ? `?${query}` : ""}`;
-  return `${page}#r=${encode(state.text)}`;
-}
-
-export async function start(functions) {
-  server = functions;
-  const answer = await ask("open", { text: decodeHash(location.hash) });
-  if (!answer.config) {
-    notice(answer.error);
-    return;
-  }
-  state.config = answer.config;
-  await replaceDraft(answer.draft);
-  if (answer.error) notice(answer.error);
-  window.addEventListener("hashchange", () => {
-    const text = decodeHash(location.hash);
-    if (text && text !== state.text) load(text);
-  });
-  document.addEventListener("ms:need", (event) => {
-    for (const id of event.detail?.panels ?? []) { delete revs[id]; delete stamps[id]; }
-    send();
-  });
-  // A tab that was just opened holds panels that were left out so far.
-  document.addEventListener("click", (event) => {
-    if (event.target.closest("[role=tab]")) requestAnimationFrame(() => requestAnimationFrame(send));
-  });
+/** Asks anew for panels whose figure got lost on the way. */
+export function forget(panels) {
+  for (const id of panels) { delete revs[id]; delete stamps[id]; }
+  send();
 }

@@ -36,23 +36,6 @@ function toBase64(bytes) {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
-/** The whole recipe travels in the hash, so that a link needs nothing kept on a server. */
-export function encode(text) {
-  return toBase64(new TextEncoder().encode(text));
-}
-
-/** Returns the recipe text of a location hash, or "" when there is none. */
-export function decodeHash(hash) {
-  const found = /[#&]r=([\w-]+)/.exec(hash);
-  if (!found) return "";
-  try {
-    const raw = atob(found[1].replaceAll("-", "+").replaceAll("_", "/"));
-    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(raw, (c) => c.charCodeAt(0)));
-  } catch {
-    return "?";
-  }
-}
-
 /** A number as people write it: no trailing zeros, no binary dust, short enough for its field. */
 export function short(value) {
   if (typeof value !== "number") return String(value);

@@ -1,8 +1,11 @@
 /** The recipe as text: edited and checked as typed, copied, downloaded, linked. */
 
-import { ask, load, on, permalink, state } from "./conversation.js";
+import { ask, load, on, state } from "./conversation.js";
+import { copy, save } from "./copy.js";
 import { button, h } from "./dom.js";
 import { outputCard } from "./output.js";
+import { copyLink, permalink } from "./journey.js";
+import { reportControls } from "./report.js";
 
 const TYPING_MS = 250;
 const COMMANDS = `python -m merger doctor recipe.yaml
@@ -13,10 +16,11 @@ let verdict = null;
 let link = null;
 let timer = 0;
 let asked = 0;
+let sitting = 0; // what is typed in one sitting is undone in one step; what is pasted is another
 
 export function mountRecipe(node) {
   area = h("textarea", { class: "ms-yaml", id: "ms-yaml", spellcheck: "false", rows: 18, "aria-label": "Recipe as YAML",
-    "aria-describedby": "ms-yaml-verdict", oninput: typed });
+    "aria-describedby": "ms-yaml-verdict", onfocus: () => { sitting += 1; }, oninput: typed });
   verdict = h("p", { class: "ms-yaml__verdict", id: "ms-yaml-verdict", role: "status" });
   link = h("input", { class: "ms-yaml__link", id: "ms-link", readonly: true, "aria-label": "Link to this recipe",
     onfocus: (e) => e.target.select() });
@@ -25,10 +29,13 @@ export function mountRecipe(node) {
       h("div", { class: "ms-yaml__editor" }, area, verdict),
       h("div", { class: "ms-buttons" },
         button("Copy YAML", (e) => copy(area.value, e.target), { id: "ms-copy-yaml" }),
-        button("Download recipe.yaml", download, { id: "ms-download-yaml" }))),
+        button("Download recipe.yaml", () => save(state.text, "recipe.yaml", "application/yaml"), { id: "ms-download-yaml" }))),
     outputCard(card),
     card("Share and run", "The link holds the whole recipe; opening it needs nothing else.",
-      link, h("div", { class: "ms-buttons" }, button("Copy link", (e) => copy(permalink(), e.target), { id: "ms-copy-link" })),
+      link, h("div", { class: "ms-buttons" }, button("Copy link", (e) => copyLink(e.target), { id: "ms-copy-link" })),
+      h("h3", { class: "ms-panel__title" }, "Report"),
+      h("p", { class: "ms-panel__caption" }, "One file to send to somebody: every chart of every tab with its numbers, the settings, and where the models come from. It needs no network and runs nothing."),
+      ...reportControls(),
       h("p", { class: "ms-panel__caption" }, "On the command line, with the recipe you downloaded:"),
       h("pre", { class: "ms-command", tabindex: "0", "aria-label": "Commands" }, COMMANDS)));
   on("answer", show);
@@ -45,7 +52,7 @@ function show() {
     area.value = state.text;
     say("", "");
   }
-  link.value = permalink();
+  link.value = permalink() || "This recipe is too long for a link: download it instead.";
 }
 
 function say(kind, text) {
@@ -53,7 +60,8 @@ function say(kind, text) {
   verdict.textContent = text;
 }
 
-function typed() {
+function typed(event) {
+  if (event.inputType?.startsWith("insertFrom")) sitting += 1;
   clearTimeout(timer);
   timer = setTimeout(check, TYPING_MS);
 }
@@ -68,23 +76,5 @@ async function check() {
     return;
   }
   say("good", answer.words);
-  if (answer.text !== state.text) await load(text);
-}
-
-async function copy(text, node) {
-  const before = node.textContent;
-  try {
-    await navigator.clipboard.writeText(text);
-    node.textContent = "Copied";
-  } catch {
-    node.textContent = "Press Ctrl+C";
-    (text === area.value ? area : link).select();
-  }
-  setTimeout(() => { node.textContent = before; }, 1500);
-}
-
-function download() {
-  const url = URL.createObjectURL(new Blob([state.text], { type: "application/yaml" }));
-  h("a", { href: url, download: "recipe.yaml" }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
+  if (answer.text !== state.text) await load(text, { as: `typed ${sitting}` });
 }
