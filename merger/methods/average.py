@@ -8,7 +8,7 @@ from merger.spec import Weight, Weights, merge_method
     "Average",
     family="averaging",
     paper="arXiv:2203.05482",
-    evidence="code read",
+    evidence="code run",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
 )
 def average(theta: Weights) -> Weight:

@@ -12,7 +12,7 @@ from merger.unified import Trimmed, ballot
     "Consensus",
     family="masks",
     paper="arXiv:2405.07813",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"strictness": 0.0, "k": 1, "scale": 1.0 / n},
     notices=(

@@ -30,7 +30,7 @@ def masked(tau: Deltas) -> Deltas:
     "EMR-Merging",
     family="masks",
     paper="arXiv:2405.17461",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
 )
 def emr(

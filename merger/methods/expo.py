@@ -9,7 +9,7 @@ from merger.spec import Base, Delta, Knob, Weights, merge_method
     "ExPO",
     family="interpolation",
     paper="arXiv:2404.16792",
-    evidence="other's code read",
+    evidence="code run",
     laws=("zero", "single", "homogeneous", "odd", "shift", "local"),
     neutral={"alpha": 0.0},
     experts=(1, 1),

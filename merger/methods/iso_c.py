@@ -15,7 +15,7 @@ def flattened(tau: Deltas, key: Key, *, full: bool = False, conv_as_matrix: bool
     "Iso-C",
     family="spectral",
     paper="arXiv:2502.04959",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
     memory=(0.0, 9.7),

@@ -19,7 +19,7 @@ def spread(tau: Deltas, key: Key, *, common: Common = 0.8, conv_as_matrix: bool 
     "Iso-CTS",
     family="spectral",
     paper="arXiv:2502.04959",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
     memory=(3.6, 14.6),

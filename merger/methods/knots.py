@@ -46,7 +46,7 @@ def _trims(knobs: Mapping[str, Any]) -> bool:
     "KnOTS",
     family="adapters",
     paper="arXiv:2410.19735",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral={"density": 1.0, "scale": 1.0},
     scope="tensor",

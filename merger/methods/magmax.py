@@ -10,7 +10,7 @@ from merger.spec import Delta, Deltas, Knob, merge_method
     "MagMax",
     family="selection",
     paper="arXiv:2407.06322",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral={"scale": 1.0},
 )

@@ -24,7 +24,7 @@ def taken_in(tau: Deltas, key: Key, *, alpha: Alpha = 0.5, strict: bool = False)
     "OPCM",
     family="spectral",
     paper="arXiv:2501.09522",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "single", "homogeneous", "odd", "shift"),
     scope="tensor",
     memory=(0.0, 18.7),

@@ -13,7 +13,7 @@ from merger.threads import one_thread
     "SVC",
     family="spectral",
     paper="arXiv:2602.05536",
-    evidence="other's code read",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
     memory=(0.0, 13.7),

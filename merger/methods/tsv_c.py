@@ -13,7 +13,7 @@ from merger.threads import one_thread
     "TSV-Compress",
     family="spectral",
     paper="arXiv:2412.00081",
-    evidence="code read",
+    evidence="code run",
     laws=(
         "zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local",
     ),

@@ -15,7 +15,7 @@ def turned_apart(tau: Deltas, key: Key, *, conv_as_matrix: bool = False) -> Delt
     "TSV-Merge",
     family="spectral",
     paper="arXiv:2412.00081",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "single", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
     memory=(3.6, 5.6),

@@ -9,7 +9,7 @@ from merger.spec import Base, Delta, Knob, Weights, merge_method
     "WiSE-FT",
     family="interpolation",
     paper="arXiv:2109.01903",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "single", "homogeneous", "odd", "shift", "local"),
     neutral={"alpha": 1.0},
     experts=(1, 1),

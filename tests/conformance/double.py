@@ -12,7 +12,8 @@ from merger.feeds import Serving
 from merger.inputs import CheckpointInputs
 from merger.pieces import Piece
 from merger.plan import plan
-from merger.recipe import Expert, Recipe
+from merger.recipe import Expert, Recipe, Step
+from merger.spec import METHODS
 from merger.survey import Survey
 
 KEY = "layers.0.w"
@@ -43,8 +44,12 @@ def merge_doubles(
     params: Mapping[str, Any] | None = None,
     weights: Sequence[float] | None = None,
     seed: int = 0,
+    after: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> Tensor:
-    """Merge one tensor of each model with the engine's own parts, in double precision."""
+    """Merge one tensor of each model with the engine's own parts, in double precision.
+
+    One model per expert comes as a stack, (n, *shape).
+    """
     names = tuple(Expert(f"m:{i}", f"e{i}") for i in range(len(experts)))
     made = Recipe(
         method,
@@ -53,6 +58,7 @@ def merge_doubles(
         params=dict(params or {}),
         weights=None if weights is None else tuple(weights),
         seed=seed,
+        after=tuple(Step(verb, dict(knobs)) for verb, knobs in after),
     )
     root = None if base is None else MemoryCheckpoint({KEY: base}, "base")
     models = [MemoryCheckpoint({KEY: e}, f"e{i}") for i, e in enumerate(experts)]
@@ -62,4 +68,5 @@ def merge_doubles(
     survey.take()
     (tensor,) = planned.merged
     found = merged(Serving(planned, inputs, survey, Piece((tensor,), 0, tensor.numel)))
-    return found.reshape(tensor.shape)
+    each = METHODS[method].output == "per_task"
+    return found.reshape([len(experts), *tensor.shape] if each else tensor.shape)
