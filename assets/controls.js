@@ -10,6 +10,7 @@ import { copyLink, redo, start, stepsInWords, undo } from "./studio/journey.js";
 import { mountKeys } from "./studio/keys.js";
 import { mountKnobs } from "./studio/knobs.js";
 import { mountMethod } from "./studio/method.js";
+import { mountMicroscope } from "./studio/microscope.js";
 import { mountRecipe } from "./studio/recipe.js";
 import { sliderRow } from "./studio/slider.js";
 
@@ -96,6 +97,7 @@ const ROOTS = {
   },
   "ms-recipe-root": mountRecipe,
   "ms-facts-root": mountFacts,
+  "ms-microscope-root": mountMicroscope,
   "ms-topk-root": buildTopk,
 };
 

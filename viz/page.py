@@ -61,6 +61,7 @@ def _screen(screen: Screen) -> None:
         _place("ms-topk-root", "", "ms-topk")
     if screen.id == "method":
         _place("ms-facts-root", "", "ms-facts")
+        _place("ms-microscope-root", "", "ms-topk")
     with gr.Row(elem_classes=["ms-grid"]):
         for spec in screen.panels:
             panel(

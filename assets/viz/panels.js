@@ -184,7 +184,9 @@ async function drawWhole(panel) {
 }
 
 function chartHeight(panel) {
-  return panel.figure.meta.height ?? panel.figure.layout.height ?? panel.height;
+  const { narrow, height } = panel.figure.meta;
+  if (narrow?.height && panel.div.clientWidth < narrow.below) return narrow.height;
+  return height ?? panel.figure.layout.height ?? panel.height;
 }
 
 /** Emits the click with the customdata as the server sent it, before any escaping. */

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 from merger.diagnostics.pipeline import Held, Pipeline, Step, Work
-from merger.diagnostics.pipelines import masks, mixes, picks, signs, spectral
+from merger.diagnostics.pipelines import masks, mixes, picks, shifts, signs, spectral
 from merger.spec import Method
 
 __all__ = ["PIPELINES", "Held", "Pipeline", "Step", "Work", "pipeline_of"]
 
 PIPELINES: Mapping[str, Pipeline] = {
     name: pipeline
-    for family in (signs, picks, mixes, masks, spectral)
+    for family in (signs, picks, mixes, masks, spectral, shifts)
     for name, pipeline in sorted(family.PIPELINES.items())
 }
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from merger.algebra import elect_sign, keep, mean, total
+from merger.algebra import elect_sign, keep, total
 from merger.diagnostics.pipeline import Held, Pipeline, Step, Work
-from merger.filters import equalise, high_pass
 from merger.lazy import Tensor, torch
 from merger.methods.opcm import taken_in
 from merger.spectral import FAINT, Svd, gram, is_linear, is_matrix, join, polar, svd, widen
@@ -163,41 +162,6 @@ def _knots(work: Work) -> States:
     return [work.tau, own, kept, elected, elected / below, work.update]
 
 
-def _filtered(work: Work) -> States:
-    tau, knobs = work.tau, work.knobs
-    even = equalise(tau) if knobs["align"] else tau
-    by = knobs["filter_by"], knobs["frequencies"], knobs["rho"]
-    left = high_pass(even, work.key, *by)
-    return [tau, left, left * work.scale]
-
-
-def _twin(work: Work) -> States:
-    tau, own = work.raw, work["own"]
-    shared = total(tau) * work.knobs["shared_scale"]
-    return [tau, shared.unsqueeze(0), own, work.update]
-
-
-def _wudi(work: Work) -> States:
-    summed = total(work.tau).unsqueeze(0)
-    if not is_linear(work.key, work.tau) and work.knobs["rest"] == "mean":
-        summed = mean(work.tau).unsqueeze(0)
-    return [work.tau, summed, work["update"].unsqueeze(0), work.update]
-
-
-def _doge(work: Work) -> States:
-    tau = work["tau"]
-    if not is_linear(work.key, tau):
-        return [work.tau, tau * 0.0, tau * 0.0, tau * 0.0]
-    with one_thread():
-        lengths = [float(each.double().norm()) for each in widen(tau)]
-    eta = work.knobs["eta"]
-    wanted = eta * sum(lengths) / len(lengths) if work.knobs["units"] == "relative" else eta
-    pairs = zip(work.weights, lengths, strict=True)
-    shares = work.column([w * wanted / size if size > 0.0 else 0.0 for w, size in pairs])
-    moved = tau + work["shift"]
-    return [work.tau, tau * shares, moved * shares, keep(moved, work["cut"]) * shares]
-
-
 KEEP = Step("truncate", "Each expert keeps the strongest directions that there is room for", "cut")
 
 PIPELINES: Mapping[str, Pipeline] = {
@@ -208,24 +172,6 @@ PIPELINES: Mapping[str, Pipeline] = {
             RESCALE,
         ),
         _core_space, adds=False,
-    ),
-    "doge": Pipeline(
-        (
-            Step("equalise", "Matrices of linear layers get one length, all else is left out",
-                 "left out"),
-            Step("shift", "All move together to where they disturb each other least"),
-            Step("trim and add", "Each keeps its largest changes, and they are added", "trimmed"),
-        ),
-        _doge, scaled=0, matrix=True,
-    ),
-    "fr_merging": Pipeline(
-        (
-            Step("filter", "Low frequencies are taken off each matrix, all else is left out",
-                 "filtered out"),
-            ADD,
-        ),
-        _filtered, "directions", matrix=True,
-        note="Frequencies that are taken off are no directions: only their energy is measured.",
     ),
     "iso_c": _by_matrix(
         (
@@ -266,22 +212,5 @@ PIPELINES: Mapping[str, Pipeline] = {
     "tsv_c": Pipeline((KEEP,), _tsv_c, "directions", adds=False, scaled=0, matrix=True),
     "tsv_m": _by_matrix(
         (KEEP, Step("orthogonalise", "They are turned so that none overlap"), ADD), _tsv_m
-    ),
-    "twin": Pipeline(
-        (
-            Step("share", "All changes are added up, times λₛ", together=True),
-            Step("compress", "Of what is left of each expert the strongest directions are kept"),
-            Step("mix", "What is shared and a mix of what is their own are added up",
-                 together=True),
-        ),
-        _twin, scaled=0, matrix=True,
-    ),
-    "wudi": Pipeline(
-        (
-            Step("add", "The experts are added up", together=True),
-            Step("settle", "The sum moves to where it disturbs each expert least", together=True),
-            RESCALE,
-        ),
-        _wudi, matrix=True,
     ),
 }  # fmt: skip
