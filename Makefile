@@ -46,7 +46,7 @@ test: $(VENV)/.dev ## Run every test, the real browser included
 unit: $(VENV)/.dev ## Run the tests that need no browser
 	$(BIN)/python -m pytest -m "not e2e" $(ARGS)
 
-conformance: $(ORACLES)/.done ## Compare methods with mergekit's, PEFT's and fusion-bench's own
+conformance: $(ORACLES)/.done ## Compare methods with mergekit's and PEFT's own
 	$(ORACLES)/bin/python -m pytest tests/conformance $(ARGS)
 
 e2e: $(VENV)/.dev ## Run the browser stories
@@ -68,10 +68,11 @@ golden: $(VENV)/.dev ## Show what changed in the golden files, then write them
 docs: $(VENV)/.dev ## Write docs/methods.md from what the methods declare
 	$(BIN)/python -m merger.docs
 
-bench: $(VENV)/.dev ## Measure the live page, on the bundled experts and on 300 M parameters; results in benchmarks/
+bench: $(VENV)/.dev ## Measure the live page, large models, and decompositions; results in benchmarks/
 	@$(BIN)/python tests/browser.py
 	$(BIN)/python -m benchmarks.live_page
 	$(BIN)/python -m benchmarks.large_page
+	$(BIN)/python -m benchmarks.spectral 2048 5504 4
 	$(BIN)/python -m benchmarks.visitors
 
 zoo: $(VENV)/.zoo ## Rebuild the bundled experts from public packages

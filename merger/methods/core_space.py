@@ -23,7 +23,8 @@ def within(tau: Deltas, key: Key, *, inner: Inner = "tsv_m", density: Share = 0.
     family="adapters",
     paper="arXiv:2509.17786",
     evidence="code read",
-    laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
+    laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+    neutral=lambda n: {"inner": "linear", "scale": 1.0 / n},
     scope="tensor",
     memory=(5.2, 9.5),
 )
