@@ -46,7 +46,7 @@ test: $(VENV)/.dev ## Run every test, the real browser included
 unit: $(VENV)/.dev ## Run the tests that need no browser
 	$(BIN)/python -m pytest -m "not e2e" $(ARGS)
 
-conformance: $(ORACLES)/.done ## Compare methods with mergekit's and PEFT's own
+conformance: $(ORACLES)/.done ## Compare methods with mergekit's, PEFT's and fusion-bench's own
 	$(ORACLES)/bin/python -m pytest tests/conformance $(ARGS)
 
 e2e: $(VENV)/.dev ## Run the browser stories

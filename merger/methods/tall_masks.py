@@ -11,7 +11,7 @@ from merger.unified import Trimmed, ballot
     "TALL-masks",
     family="masks",
     paper="arXiv:2405.07813",
-    evidence="code read",
+    evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"strictness": 0.0, "scale": 1.0 / n},
 )
