@@ -24,7 +24,7 @@ from merger.training.answers import KeptAnswers
 from merger.training.curves import Measured, Subject, curves_of, tasks_that_count
 from merger.training.grid import step_grid
 from merger.training.info import TrainingInfo
-from merger.training.tuning import FACTORS, Answers, scaled, setting_of, tuned_knob
+from merger.training.tuning import Answers, factors_of, scaled, setting_of, tuned_knob
 
 NO_EFFECT = "this method gives the same merge whatever its experts are multiplied by"
 Partial = Callable[[TrainingInfo], None]
@@ -91,7 +91,7 @@ class _Run:
             grid=grid,
             split=split,
             scale=tuned_knob(recipe),
-            factors=tuple(f for f in FACTORS if scaled(recipe, f) is not None),
+            factors=factors_of(recipe),
         )
         if not _feels(first, recipe):
             self.subject = replace(self.subject, factors=(), why_not_tuned=NO_EFFECT)

@@ -57,6 +57,11 @@ def scaled(recipe: Recipe, factor: float) -> Recipe | None:
     return changed
 
 
+def factors_of(recipe: Recipe) -> tuple[float, ...]:
+    """Return the factors that can be tried."""
+    return tuple(factor for factor in FACTORS if scaled(recipe, factor) is not None)
+
+
 def halves(task: Task, outcomes: Outcomes) -> np.ndarray:
     """Return which examples of a task are in the first of two halves.
 
