@@ -99,10 +99,10 @@ def _mark() -> dict[str, Any]:
 
 def _heading(info: StepsInfo, kind: str) -> dict[str, Any]:
     size = "energy" if info.unit == "directions" else "size"
-    words = info.unit.capitalize() if kind == BY_COUNT else f"{size.capitalize()} of the change"
+    words = info.unit.capitalize() if kind == BY_COUNT else size.capitalize()
     return {
-        "text": f"{words}, as a share of what each expert started with", "x": 0, "xref": "paper",
-        "xanchor": "left", "yref": "paper", "y": SPANS[kind][1], "yanchor": "bottom", "yshift": 4,
+        "text": f"{words}, as a share of the start", "x": 0, "xref": "paper", "xanchor": "left",
+        "yref": "paper", "y": SPANS[kind][1], "yanchor": "bottom", "yshift": 4,
         "showarrow": False, "font": {"size": LABEL, "color": "@muted"},
     }  # fmt: skip
 

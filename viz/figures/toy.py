@@ -14,7 +14,7 @@ from viz.figures.words import percent, plain_number
 from viz.theme import EXPERTS_LIGHT, LABEL, TICK
 
 TITLE = "What it does, on a toy"
-HEIGHT, TALL, NARROW = 330, 600, 640
+HEIGHT, TALL, NARROW = 260, 560, 640
 ROOM = (2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 1e3, 1e4, 1e6)
 POINTS = 48
 MERGED = "merged"
@@ -188,7 +188,7 @@ def _meta(info: ToyInfo) -> dict[str, Any]:
         if info.matrix
         else "Each arrow is one expert's change of two weights, in thousandths."
     )
-    steps = " ".join(f"{at}: {_caption(info, frame)}" for at, frame in _counted(info))
+    steps = " ".join(f"{at}: {_caption(info, frame)}" for at, frame in enumerate(info.frames, 1))
     note = f" {info.note}" if info.note else ""
     look = _look(info)
     return {
@@ -198,10 +198,6 @@ def _meta(info: ToyInfo) -> dict[str, Any]:
         "alt": look,
         "table": _table(info),
     }
-
-
-def _counted(info: ToyInfo) -> list[tuple[int, ToyFrame]]:
-    return list(enumerate(info.frames, 1))
 
 
 def _caption(info: ToyInfo, frame: ToyFrame) -> str:
@@ -242,7 +238,7 @@ def _look(info: ToyInfo) -> str:
 
 def _table(info: ToyInfo) -> dict[str, Any]:
     rows: list[list[Any]] = []
-    for at, frame in _counted(info):
+    for at, frame in enumerate(info.frames, 1):
         names = [MERGED if at == len(info.frames) else "all"] if frame.together else info.experts
         for name, row in zip(names, frame.rows, strict=True):
             rows.append([f"{at} {frame.title}", name, *(round(float(v), 4) for v in row.flat)])

@@ -78,7 +78,7 @@ SCREEN = Screen(
         PanelSpec(
             id="toy",
             title="What it does, on a toy",
-            height=330,
+            height=260,
             measure=toy_of,
             draw=draw_toy,
             patch=patch_toy,
