@@ -16,6 +16,9 @@ from merger.lazy import Tensor
 from merger.places import LAYER, comes_before_layers, count_layers
 from merger.tied import heads_of
 
+# Embeddings that some old models number like a layer.
+INSIDE = ("wte.weight", "embed_tokens.weight", "word_embeddings.weight")
+
 
 class Origin(NamedTuple):
     """Where a tensor of the new model is read from."""
@@ -117,6 +120,11 @@ def _prefix(parts: Sequence[tuple[Run, Checkpoint]]) -> str:
                 "Models of several parts cannot be put together from layers.",
             )
         (prefix,) = prefixes
+        if odd := next((k for k in model.tensors if LAYER.search(k) and k.endswith(INSIDE)), None):
+            raise SourceError(
+                f"{model.label} counts its embedding among its layers ({shown(odd)}).",
+                "Save it with a newer version of its class.",
+            )
         found.setdefault(prefix, model.label)
         layers = count_layers(model.tensors)
         if run.stop > layers:

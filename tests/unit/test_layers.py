@@ -100,6 +100,11 @@ def test_a_head_that_is_an_embedding_left_behind_is_noted():
                                         "decoder.block.0.w": torch.ones(1)}, "t5")},
             "t5 must have one row of layers",
         ),
+        (
+            [Run("alpha", 0, 1)],
+            {"alpha": MemoryCheckpoint({"layers.0.wte.weight": torch.ones(1)}, "phi")},
+            "phi counts its embedding among its layers",
+        ),
     ],
 )  # fmt: skip
 def test_layers_that_are_not_there_or_do_not_fit_are_refused(runs, models, expected):
