@@ -15,9 +15,9 @@ def add(commands: Any) -> None:
     reading = commands.add_parser(
         "import-mergekit",
         help="turn a mergekit configuration into a recipe",
-        description="Turn a mergekit configuration (models, slices, stages) into a recipe, and name "
-        "what mergekit passes over in silence. What has no counterpart is refused with the reason. "
-        "Settings that differ from slice to slice need the models as local folders.",
+        description="Turn a mergekit configuration (models, slices, stages) into a recipe, and "
+        "name what mergekit passes over in silence. What has no counterpart is refused with the "
+        "reason. Settings that differ from slice to slice need the models as local folders.",
     )
     reading.add_argument("config", metavar="CONFIG.yml", type=Path, help="a configuration file")
     reading.add_argument(
