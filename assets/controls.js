@@ -3,6 +3,7 @@
 import { edit, look, on, state, togglePin } from "./studio/conversation.js";
 import { button, h } from "./studio/dom.js";
 import { mountExperts } from "./studio/experts.js";
+import { mountExplore } from "./studio/explore.js";
 import { mountFacts } from "./studio/facts.js";
 import { mountJob } from "./studio/job.js";
 import { openHelp } from "./studio/help.js";
@@ -13,6 +14,7 @@ import { mountMethod } from "./studio/method.js";
 import { mountMicroscope } from "./studio/microscope.js";
 import { mountRecipe } from "./studio/recipe.js";
 import { sliderRow } from "./studio/slider.js";
+import { mountTrials } from "./studio/trials.js";
 
 function section(title, node, aside) {
   return h("section", { class: "ms-section" }, h("h3", { class: "ms-section__title" }, title, aside), node);
@@ -99,6 +101,8 @@ const ROOTS = {
   "ms-facts-root": mountFacts,
   "ms-microscope-root": mountMicroscope,
   "ms-topk-root": buildTopk,
+  "ms-explore-root": mountExplore,
+  "ms-trials-root": mountTrials,
 };
 
 function mountWhatIsThere() {

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merger.errors import MergeError
@@ -16,6 +16,7 @@ FULL_SPLITS = ("validation", "test")
 NOTE_LENGTH = 2000
 MOST_ROWS = 5000
 MOST_PINNED = 500
+MANY = 500  # values that one query may name
 
 
 class Library:
@@ -96,6 +97,39 @@ class Library:
             (owner, SHIPPED, split, split, anchor, anchor),
         )
         return [scored_row(row) for row in found]
+
+    def index(self, owner: str, anchor: str) -> dict[str, tuple[tuple[Any, ...], ...]]:
+        """Return which rows there are by merge, newest first, and when each last changed.
+
+        Args:
+            owner: Token of the visitor.
+            anchor: Rows with this anchor only, and older ones that have none.
+        """
+        found: dict[str, tuple[tuple[Any, ...], ...]] = {}
+        query = (
+            "SELECT digest, split, scorer, owner, changed FROM library WHERE owner IN (?, ?) "
+            "AND anchor IN ('', ?) ORDER BY created DESC, rowid DESC"
+        )
+        for row in self._workspace.rows(query, (owner, SHIPPED, anchor)):
+            digest, *rest = tuple(row)
+            found[digest] = (*found.get(digest, ()), tuple(rest))
+        return found
+
+    def rows_of(self, digests: Sequence[str], owner: str) -> Sequence[ScoredRecipe]:
+        """Return all rows of some merges that this owner may see, newest first."""
+        found = []
+        for i in range(0, len(digests), MANY):
+            part = tuple(digests[i : i + MANY])
+            marks = ", ".join("?" * len(part))
+            found += map(
+                scored_row,
+                self._workspace.rows(
+                    f"SELECT * FROM library WHERE owner IN (?, ?) AND digest IN ({marks}) "
+                    "ORDER BY created DESC, rowid DESC",
+                    (owner, SHIPPED, *part),
+                ),
+            )
+        return found
 
     def version(self, owner: str) -> tuple[int, float]:
         """Return what changes whenever a row does that this owner may see."""

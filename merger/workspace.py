@@ -39,7 +39,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE library ADD COLUMN bytes INTEGER",
         "ALTER TABLE library ADD COLUMN about TEXT NOT NULL DEFAULT '{}'",
         "ALTER TABLE library ADD COLUMN changed REAL NOT NULL DEFAULT 0",
-        "CREATE INDEX library_by_anchor ON library (owner, anchor)",
+        "CREATE INDEX library_by_change ON library (owner, changed)",
     ),
 )
 """One entry a schema version, oldest first. Never edit an entry that was released: append."""

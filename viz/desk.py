@@ -172,6 +172,22 @@ class Desk:
         except TooSlow:
             return
 
+    def know_models(self, made: Merge, cancel: Event | None = None) -> bool:
+        """Score base and experts on every task, one a call; say whether some are left."""
+        live = made.live
+        names = [None, *(e.name for e in made.recipe.experts)]
+        missing = [
+            name
+            for name in names
+            if (name is not None or live.models.base is not None) and live.known_of(name) is None
+        ]
+        try:
+            for name in missing[:1]:
+                live.full_of(name, report=self._watch(live), cancel=cancel)
+        except TooSlow:
+            return False
+        return len(missing) > 1
+
     def _watch(self, live: LiveSet) -> Report | None:
         return None if live.sample is None else self._patience.watch(live)
 

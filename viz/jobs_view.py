@@ -12,6 +12,7 @@ from merger.jobs import Job, JobRunner, JobState, rate
 from merger.recipe import Recipe
 from merger.workspace import DOWNLOAD_LIMIT_BYTES, Workspace
 from viz.catalog import Family
+from viz.job_words import COUNTED, merges_in_words
 from viz.outputs import adapter_view, checked_rank
 from viz.session import recipe_line
 
@@ -115,6 +116,8 @@ def in_bytes(size: float) -> str:
 
 
 def _detail(job: Job, result: dict[str, Any], error: dict[str, str]) -> str:
+    if job.kind in COUNTED and job.state is not JobState.WAITING and not error:
+        return merges_in_words(job, result)
     if job.state is JobState.DONE:
         files = result.get("files", ())
         count = files if isinstance(files, int) else len(files)

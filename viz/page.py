@@ -62,6 +62,8 @@ def _screen(screen: Screen) -> None:
     if screen.id == "method":
         _place("ms-facts-root", "", "ms-facts")
         _place("ms-microscope-root", "", "ms-topk")
+    if screen.above:
+        _place(screen.above)
     with gr.Row(elem_classes=["ms-grid"]):
         for spec in screen.panels:
             panel(
@@ -72,6 +74,8 @@ def _screen(screen: Screen) -> None:
                 wide=spec.wide,
                 why=spec.why,
             )
+    if screen.below:
+        _place(screen.below)
 
 
 def _place(id: str, inside: str = "", classes: str = "") -> StaticHtml:

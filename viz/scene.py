@@ -12,6 +12,7 @@ from merger.diagnostics.norms import NormsInfo
 from merger.errors import FeedError, TaskError
 from merger.live import LiveMerge, LiveSet
 from merger.recipe import Depth, Recipe
+from viz.archive import History
 from viz.catalog import Family
 from viz.measures import Measures
 from viz.scores import Scores
@@ -55,6 +56,7 @@ class Scene:
         view: What is looked at: the tensor of the histogram, the share of the overlap.
         missing: Why `scores` is None.
         base_scores: The base's own score by task.
+        history: What the visitor has scored with these models; None where nobody asks.
     """
 
     recipe: Recipe
@@ -67,6 +69,7 @@ class Scene:
     view: Mapping[str, Any]
     missing: str = ""
     base_scores: Mapping[str, float] = field(default_factory=dict)
+    history: History | None = None
 
     @property
     def anchors(self) -> tuple[Mapping[str, float], Mapping[str, tuple[str, float]]]:

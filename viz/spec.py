@@ -74,6 +74,8 @@ class Screen:
         order: Where it stands.
         panels: Its charts, in reading order.
         lead: One sentence above them.
+        above: Id of the place above the charts that scripts fill; empty for none.
+        below: Id of the place below them.
     """
 
     id: str
@@ -81,6 +83,8 @@ class Screen:
     order: int
     panels: tuple[PanelSpec, ...] = field(default_factory=tuple)
     lead: str = ""
+    above: str = ""
+    below: str = ""
 
 
 def _mark(value: Any) -> str:

@@ -5,7 +5,7 @@ Every request carries all it needs and nothing is kept per visitor, so visitors 
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from typing import Any
 
@@ -17,6 +17,7 @@ from merger.scorer import FullScore
 from merger.spec import METHODS
 from merger.workspace import Workspace
 from viz.answers import answers, async_answers
+from viz.archive import Archive
 from viz.catalog import Catalog, Family, first_recipe
 from viz.desk import Desk, Merge
 from viz.endpoints import endpoints
@@ -30,6 +31,7 @@ from viz.reporting import report_chart, report_facts
 from viz.scene import Scene, colours_of
 from viz.screens import panels
 from viz.session import draft_of, opening, recipe_from_text, recipe_line, recipe_of
+from viz.trials import PANEL, Trials
 
 LONGEST_VISITOR = 80
 PREFIX = "ms_"  # Gradio's components have methods named load, open and so on
@@ -53,8 +55,12 @@ class Studio:
     workspace: Workspace
     page_url: str = ""
     desk: Desk = field(default_factory=Desk)
+    archive: Archive = field(init=False)
     _settling: dict[str, Event] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self.archive = Archive(self.library)
 
     def server_functions(self) -> list[Callable[..., Any]]:
         """Return what assets/studio calls, by name."""
@@ -62,7 +68,7 @@ class Studio:
         reports = (self.report, self.chart)
         jobs = (self.merge, self.job, self.cancel)
         # Gradio marks the functions it may call, and a bound method cannot be marked.
-        return [_plain(method) for method in (*bound, *reports, *jobs)]
+        return [_plain(method) for method in (*bound, *reports, *jobs, *Trials(self).functions())]
 
     def endpoints(self) -> dict[str, Callable[..., Any]]:
         """Return the public endpoints by name."""
@@ -210,8 +216,11 @@ class Studio:
         known = panels()
         revs, stamps = _texts(request.get("revs")), _texts(request.get("stamps"))
         shown: dict[str, Any] = {}
-        visible = request.get("visible")
-        for id in visible if isinstance(visible, list) else ():
+        visible = _visible(request)
+        if PANEL in visible and scene.live is not None:
+            history = self.archive.history(_visitor(request), scene.live)
+            scene = replace(scene, history=history)
+        for id in visible:
             if id in known:
                 part = known[id].payload(scene, revs.get(id), stamps.get(id))
                 if part is not None:
@@ -282,6 +291,11 @@ def _id(request: Mapping[str, Any]) -> str:
 def _view(request: Mapping[str, Any]) -> Mapping[str, Any]:
     view = request.get("view")
     return view if isinstance(view, dict) else {}
+
+
+def _visible(request: Mapping[str, Any]) -> list[Any]:
+    visible = request.get("visible")
+    return visible if isinstance(visible, list) else []
 
 
 def _texts(value: Any) -> Mapping[str, str]:

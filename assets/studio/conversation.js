@@ -10,6 +10,8 @@ import { record } from "./history.js";
 
 const REST_MS = 250; // a drag that pauses this long is settled: full validation follows
 
+const QUIET = new Set(["job", "models"]); // what goes on in the background shows no busy bar
+
 const listeners = new Map();
 let server = null;
 let seq = 0;
@@ -51,7 +53,7 @@ export function connect(functions) {
 
 /** Calls a server function; an answer always comes, if only an error card. */
 export async function ask(name, payload) {
-  const slow = name !== "job";
+  const slow = !QUIET.has(name);
   if (slow) window.Mergescope.busy(true);
   try {
     return await server[`ms_${name}`](JSON.stringify(payload));

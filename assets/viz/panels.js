@@ -7,11 +7,13 @@ import { frameChosen, linkPanels, pointAtCell, watchPointer } from "./links.js";
 import { dressData, dressLayout, fitted, themeName } from "./look.js";
 import { errorCard } from "./notices.js";
 import { loadPlotly } from "./plotly.js";
+import { watchPoints } from "./points.js";
 import { slide } from "./slide.js";
 import { renderTable } from "./table.js";
 import { copyTable, saveImage, saveTable } from "./tools.js";
 
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false };
+const ZOOMS = { ...CONFIG, doubleClick: "reset" }; // a chart with `meta.zooms`
 const NEAR = "400px";
 const REST_MS = 200;
 const panels = new Map();
@@ -168,13 +170,14 @@ async function drawWhole(panel) {
   const height = chartHeight(panel);
   div.style.height = `${height}px`;
   const layout = { ...dressLayout(fitted(figure, div.clientWidth), height), width: div.clientWidth };
-  await Plotly.react(div, dressData(figure.data), layout, CONFIG);
+  await Plotly.react(div, dressData(figure.data), layout, figure.meta.zooms ? ZOOMS : CONFIG);
   panel.width = div.clientWidth;
   if (!panel.drawn) {
     panel.drawn = true;
     panel.root.classList.add("ms-panel--drawn");
     div.on("plotly_click", (event) => click(panel, event.points[0]));
     watchPointer(panel);
+    watchPoints(panel);
   }
   keepCursor(panel, Plotly, {
     choose: (value) => { if (panel.figure.meta.clickable) emit(panel.id, value); },

@@ -9,6 +9,7 @@ import { dressed, setAt } from "./figure.js";
 
 const BAR = /^x$|^error_x\.(array|arrayminus)$|^customdata$/;
 const WORDS = /^text$|^customdata$/;
+const POINT = /^[xy]$|^error_[xy]\.(array|arrayminus)$|^text$|^customdata$/;
 const LENGTH = /^(M[-\d.e]+,[-\d.e]+V[-\d.e]+H)[-\d.e]+(V[-\d.e]+Z)$/;
 const WHISKER = /^M[-\d.e]+(,[^H]+H)[-\d.e]+(.*)$/;
 
@@ -21,6 +22,8 @@ function isBar(trace) {
   return trace.type === "bar" && trace.orientation === "h" && !trace.base;
 }
 
+const isScatter = (trace) => (trace.type ?? "scatter") === "scatter";
+
 /** Lists what to write where: [node, attribute or null for its text, value]; null when unsure. */
 function movesOf(div, figure, patch) {
   const moves = [];
@@ -28,8 +31,9 @@ function movesOf(div, figure, patch) {
     const paths = Object.keys(patch.traces[trace.name] ?? {});
     if (!paths.length) continue;
     const found = isBar(trace) && paths.every((path) => BAR.test(path)) ? bars(div, trace, index)
-      : (trace.type ?? "scatter") === "scatter" && paths.every((path) => WORDS.test(path)) ? words(div, trace, index)
-        : null;
+      : !isScatter(trace) ? null
+        : paths.every((path) => WORDS.test(path)) ? words(div, trace, index)
+          : paths.every((path) => POINT.test(path)) ? point(div, trace, index) : null;
     if (!found) return null;
     moves.push(...found);
   }
@@ -62,6 +66,32 @@ function replaced(moves) {
     out.push([node, name, write(parts)]);
   }
   return out;
+}
+
+const WHISKER_ACROSS = /^M[-\d.e]+,[-\d.e]+(v[-\d.e]+m0,[-\d.e]+)H[-\d.e]+(m0,[-\d.e]+v[-\d.e]+)$/;
+const WHISKER_UP = /^M[-\d.e]+,[-\d.e]+(h[-\d.e]+m[-\d.e]+,0)V[-\d.e]+(m[-\d.e]+,0h[-\d.e]+)$/;
+
+/** A single point that moves over a cloud which stays: Plotly would place each dot of it anew. */
+function point(div, trace, index) {
+  const group = nodesOf(div, index, ".scatterlayer");
+  const { xaxis, yaxis } = div._fullLayout;
+  const node = group?.querySelector(".points > .point");
+  const [x, y] = [trace.x?.[0], trace.y?.[0]];
+  if (!node || trace.x.length !== 1 || trace.mode !== "markers" || ![x, y].every(Number.isFinite)) return null;
+  const [px, py] = [xaxis.c2p(x), yaxis.c2p(y)];
+  const moves = [[node, "transform", `translate(${px},${py})`]];
+  const whiskers = [
+    ["xerror", WHISKER_ACROSS, trace.error_x, xaxis, x, (parts, low, high) => `M${low},${py - 4}${parts[1]}H${high}${parts[2]}`],
+    ["yerror", WHISKER_UP, trace.error_y, yaxis, y, (parts, low, high) => `M${px - 4},${high}${parts[1]}V${low}${parts[2]}`],
+  ];
+  for (const [name, pattern, bars_, axis, at, write] of whiskers) {
+    const path = group.querySelector(`.errorbar > .${name}`);
+    if (!path) continue;
+    const parts = pattern.exec(path.getAttribute("d") ?? "");
+    if (!parts || !bars_) return null;
+    moves.push([path, "d", write(parts, axis.c2p(at - bars_.arrayminus[0]), axis.c2p(at + bars_.array[0]))]);
+  }
+  return moves;
 }
 
 function words(div, trace, index) {

@@ -16,10 +16,10 @@ export function say(node, text) {
   if (node.textContent !== next) node.textContent = next;
 }
 
-/** Escapes a data string for Plotly, whose labels understand a subset of HTML. */
+/** Escapes a data string for Plotly, whose labels understand a subset of HTML; lines stay lines. */
 export function escapeData(value) {
   if (typeof value === "string") {
-    return value.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+    return value.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\n/g, "<br>");
   }
   return Array.isArray(value) ? value.map(escapeData) : value;
 }

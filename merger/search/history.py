@@ -93,6 +93,7 @@ def _trial(splits: Mapping[str, ScoredRecipe], scales: Sequence[TaskScale]) -> T
         note=row.note,
         pinned=row.pinned,
         shipped=not row.owner,
+        seconds=about.get("seconds"),
     )
 
 

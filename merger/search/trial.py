@@ -28,6 +28,7 @@ class Trial:
         note: What its owner wrote.
         pinned: Whether it stays when old rows make room.
         shipped: Whether it came with the program.
+        seconds: How long scoring took in the background; None where nobody took the time.
     """
 
     digest: str
@@ -41,6 +42,7 @@ class Trial:
     note: str = ""
     pinned: bool = False
     shipped: bool = False
+    seconds: float | None = None
 
     def on(self, split: str) -> Values:
         """Return its values on validation or test."""

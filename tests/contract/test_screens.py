@@ -169,8 +169,9 @@ def test_without_a_base_scores_work_and_geometry_asks_for_one(
     scene = _scene_of(family, first_recipe(family).method)
     shown = {id: spec.payload(scene, None, None) for id, spec in panels().items()}
     assert shown["tasks"] is not None and shown["tasks"]["error"] is None
+    assert shown["pareto"] is not None and shown["pareto"]["error"] is None
     cards = [part["error"]["why"] for part in shown.values() if part and part["error"]]
-    assert len(cards) == len(shown) - 1
+    assert len(cards) == len(shown) - 2
     assert all("differences from a base" in why for why in cards)
     assert kpis(scene)[0]["kind"] == "measured" and kpis(scene)[2]["value"] == "–"
 
@@ -210,7 +211,7 @@ def test_encoders_without_a_task_show_their_geometry(
     for id, spec in panels().items():
         part = spec.payload(scene, None, None)
         assert part is not None
-        assert (part["error"] is None) is (id != "tasks"), (id, part["error"])
+        assert (part["error"] is None) is (id not in ("tasks", "pareto")), (id, part["error"])
     assert family.missing and scene.missing
     assert [tile["value"] == "–" for tile in kpis(scene)] == [True, True, False, False]
 

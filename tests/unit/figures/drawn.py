@@ -28,7 +28,7 @@ def check(figure: Figure) -> dict[str, Any]:
     for word in ("title", "look", "caption", "alt"):
         assert meta[word].strip() and "nan" not in meta[word] and "None" not in meta[word]
     assert all(meta[word].endswith(".") for word in ("look", "caption", "alt"))
-    assert meta["link"] in ("cells", "pairs", "rows", "traces")
+    assert meta["link"] in ("cells", "pairs", "rows", "traces", "points")
     width = len(meta["table"]["columns"])
     assert all(len(row) == width for row in meta["table"]["rows"])
     assert isinstance(meta["height"], int) and meta["height"] > 100
