@@ -7,7 +7,7 @@ CAPTION = "[data-panel={}] .ms-panel__caption"
 
 def _headings(desk: Desk) -> list[str]:
     desk.drawn("toy")
-    return desk.page.locator("[data-panel=toy] .annotation-text").all_inner_texts()
+    return desk.page.locator("[data-panel=toy] .annotation-text").all_text_contents()
 
 
 def _pick(desk: Desk, method: str) -> None:
