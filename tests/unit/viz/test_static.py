@@ -7,12 +7,21 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from viz.look import launch_kwargs, theme
-from viz.static import address, asset_routes, head_html, plotly_path, served_files, version
+from viz.static import (
+    ASSETS,
+    address,
+    asset_routes,
+    head_html,
+    manifest_route,
+    plotly_path,
+    served_files,
+    version,
+)
 
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
-    return TestClient(Starlette(routes=asset_routes()))
+    return TestClient(Starlette(routes=[*asset_routes(), manifest_route()]))
 
 
 def test_plotly_is_the_file_of_the_installed_wheel(client: TestClient) -> None:
@@ -79,3 +88,16 @@ def test_the_first_paint_has_the_colours_of_the_stylesheet() -> None:
     assert f"--ms-text: {made.body_text_color};" in light
     assert f"--ms-page: {made.body_background_fill_dark};" in dark
     assert f"--ms-text: {made.body_text_color_dark};" in dark
+
+
+def test_the_manifest_names_icons_that_are_served_here(client: TestClient) -> None:
+    response = client.get("/manifest.json")
+    assert response.headers["content-type"] == "application/manifest+json"
+    manifest = response.json()
+    assert manifest["display"] == "standalone" and manifest["start_url"] == manifest["scope"]
+    assert {"any", "maskable"} == {icon["purpose"] for icon in manifest["icons"]}
+    for icon in manifest["icons"]:
+        assert not icon["src"].startswith(("/", "http"))
+        served = client.get(f"/{icon['src']}")
+        assert served.status_code == 200 and served.headers["content-type"] == icon["type"]
+    assert "//" not in (ASSETS / "manifest.json").read_text(encoding="utf-8")
