@@ -1,21 +1,45 @@
 """Core Space: merge inside the small space that all changes together reach."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from merger.algebra import combine_agreeing, elect_sign, total
 from merger.lazy import Tensor, torch
-from merger.spec import Costly, Delta, Deltas, Key, Knob, Share, merge_method, of
-from merger.spectral import by_matrix, eigen, gram, is_matrix, isotropic, summed, untangle
+from merger.spec import Costly, Delta, Deltas, Key, Knob, Share, Uniform, merge_method, of
+from merger.spectral import by_matrix, eigen, gram, is_matrix, isotropic, summed, svd, untangle
 
-Inner = Literal["tsv_m", "iso_c", "ties", "linear"]
+Inner = Literal["tsv_m", "iso_c", "cart", "ties", "dare_linear", "linear"]
+TURNING = ("tsv_m", "iso_c", "cart")
+Gain = Annotated[float, Knob(slider=(0.0, 1.0), step=0.05)]
 
 
-def within(tau: Deltas, key: Key, *, inner: Inner = "tsv_m", density: Share = 0.2) -> Delta:
+def _draws(knobs: Mapping[str, Any]) -> bool:
+    return knobs["inner"] == "dare_linear"
+
+
+def within(
+    tau: Deltas,
+    draws: Annotated[Uniform, of(when=_draws)],
+    key: Key,
+    *,
+    inner: Inner = "tsv_m",
+    density: Share = 0.2,
+    rank: Share = 0.04,
+    gain: Gain = 0.1,
+) -> Delta:
     """Return the update, merged inside the core."""
     if inner == "linear" and not is_matrix(key, tau):
         return total(tau)
-    return by_matrix(tau, key, lambda taus: _within(taus, inner, density))
+
+    def merge(cores: Sequence[Tensor]) -> Tensor:
+        if inner == "cart":
+            return _cart(cores, rank, gain)
+        if inner == "dare_linear":
+            return _dare(cores, draws.flatten(1), density)
+        return _merge(cores, inner, density)
+
+    return by_matrix(tau, key, lambda taus: _within(taus, merge, inner in TURNING))
 
 
 @merge_method(
@@ -26,13 +50,15 @@ def within(tau: Deltas, key: Key, *, inner: Inner = "tsv_m", density: Share = 0.
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"inner": "linear", "scale": 1.0 / n},
     scope="tensor",
-    memory=(5.2, 9.5),
+    memory=(2.0, 15.9),
 )
 def core_space(
     update: Annotated[Costly, of(on=within)],
     *,
     inner: Inner = "tsv_m",
     density: Share = 0.2,
+    rank: Share = 0.04,
+    gain: Gain = 0.1,
     scale: Annotated[float, Knob(slider=(0.0, 3.0), step=0.05, symbol="λ")] = 1.0,
 ) -> Delta:
     """Merge adapters inside the small space that their changes span together.
@@ -41,8 +67,11 @@ def core_space(
 
     Args:
         update: The update, merged inside the core.
-        inner: The method that merges the cores: TSV-Merge, Iso-C, TIES within each tensor, or sum.
-        density: Share of each core's entries that TIES keeps, the largest ones.
+        inner: The method that merges the cores: TSV-Merge, Iso-C, CART (the mean, and what the
+            strongest directions of each core add to it), TIES within each tensor, DARE, or sum.
+        density: Share of each core's entries that TIES keeps, the largest ones, or DARE, drawn.
+        rank: Share of its directions that each core adds under CART, rounded up.
+        gain: What they are multiplied by.
         scale: Multiplies the whole update.
     Words: LoRA, SVD, low rank.
     Fails: Added up it is task arithmetic, exactly. Of whole models the core is as large as the
@@ -56,10 +85,28 @@ def core_space(
     return update * scale
 
 
-def _within(taus: Sequence[Tensor], inner: Inner, density: float) -> Tensor:
+def _within(
+    taus: Sequence[Tensor], merge: Callable[[Sequence[Tensor]], Tensor], turns: bool
+) -> Tensor:
+    """Merge inside the core, but for methods that turn along where it is the whole matrix.
+
+    Args:
+        taus: One matrix per expert.
+        merge: Takes one core per expert, and returns one.
+        turns: Whether the merge of changes turned alike is the merge, turned.
+    """
+    if turns and _reaches_all(taus[0]):
+        return merge(taus)
     left, right = _frames(taus)
     cores = [left.T @ tau @ right for tau in taus]
-    return left @ _merge(cores, inner, density) @ right.T
+    return left @ merge(cores) @ right.T
+
+
+def _reaches_all(tau: Tensor) -> bool:
+    """Return whether one expert's own directions are already as many as there can be."""
+    rows, columns = tau.shape
+    values = eigen(gram(tau.T if rows <= columns else tau))[0]
+    return len(values) == min(rows, columns)
 
 
 def _frames(taus: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -89,6 +136,27 @@ def _merge(cores: Sequence[Tensor], inner: Inner, density: float) -> Tensor:
         return isotropic(summed(cores))
     kept = torch.stack([_largest(core, density) for core in cores])
     return combine_agreeing(kept, elect_sign(kept, tie="drop"), reuse=True)
+
+
+def _cart(cores: Sequence[Tensor], rank: float, gain: float) -> Tensor:
+    """Return the mean, and from each core the strongest directions of what sets it apart."""
+    middle = summed(cores) / len(cores)
+    count = math.ceil(rank * min(middle.shape))
+    merged = middle.clone()
+    for core in cores:
+        merged += gain * svd(core - middle).first(count).matrix()
+    return merged
+
+
+def _dare(cores: Sequence[Tensor], draws: Tensor, density: float) -> Tensor:
+    """Return the sum of cores of which a random part is dropped and the rest enlarged."""
+    merged = torch.zeros_like(cores[0])
+    if density > 0.0:
+        for core, own in zip(cores, draws, strict=True):
+            # A core is at most as large as its matrix, which there is a draw for each entry of.
+            kept = own[: core.numel()].reshape(core.shape) < density
+            merged += core * kept / density
+    return merged
 
 
 def _largest(core: Tensor, density: float) -> Tensor:

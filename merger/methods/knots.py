@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from merger.algebra import combine_agreeing, elect_sign, keep, mean, total
+from merger.algebra import combine_agreeing, drop, elect_sign, mean, total
 from merger.lazy import Tensor, torch
 from merger.spec import (
     Coefficients,
@@ -14,6 +14,8 @@ from merger.spec import (
     Key,
     Knob,
     RawDeltas,
+    Share,
+    Uniform,
     merge_method,
     of,
 )
@@ -38,6 +40,20 @@ def coordinates(tau: RawDeltas, key: Key, *, concat: Concat = "input") -> Deltas
         return found
 
 
+def _drops(knobs: Mapping[str, Any]) -> bool:
+    return knobs["drawn"] < 1.0
+
+
+def thinned(
+    own: Annotated[Costly, of(on=coordinates)],
+    draws: Annotated[Uniform, of(when=_drops)],
+    *,
+    drawn: Share = 1.0,
+) -> Deltas:
+    """Return each expert's coordinates, some of them dropped at random, the rest enlarged."""
+    return own if draws is None else drop(own, draws, drawn, "inverse")
+
+
 def _trims(knobs: Mapping[str, Any]) -> bool:
     return knobs["inner"] == "ties"
 
@@ -55,7 +71,8 @@ def _trims(knobs: Mapping[str, Any]) -> bool:
 def knots(
     tau: RawDeltas,
     own: Annotated[Costly, of(on=coordinates)],
-    cut: Annotated[Cut, of("density", scope="trim", on=coordinates, when=_trims, nonzero=True)],
+    cut: Annotated[Cut, of("density", scope="trim", on=thinned, when=_trims, nonzero=True)],
+    draws: Annotated[Uniform, of(when=_drops)],
     weights: Coefficients,
     key: Key,
     *,
@@ -63,6 +80,7 @@ def knots(
     density: Annotated[
         float, Knob(0.0, 1.0, slider=(0.05, 1.0), step=0.01, symbol="k", per_expert=True)
     ] = 0.2,
+    drawn: Share = 1.0,
     trim: Literal["global", "tensor"] = "global",
     combine: Literal["mean", "sum"] = "mean",
     concat: Concat = "input",
@@ -76,10 +94,13 @@ def knots(
         tau: Task vectors before any coefficient.
         own: Each expert's coordinates.
         cut: Which coordinates survive the trim.
+        draws: Uniform random numbers.
         weights: One coefficient per expert, for its coordinates.
         key: The tensor's name.
         inner: How coordinates are merged: by TIES, or just added up or averaged.
         density: Share of its coordinates each expert keeps, the largest ones.
+        drawn: Share of its coordinates that each expert keeps at random before that, as DARE does;
+            the rest is enlarged to match.
         trim: Rank coordinates over the whole model (the paper) or within each tensor.
         combine: Average or add up the coordinates that agree.
         concat: Whether the common frame is that of the outputs or of the inputs.
@@ -94,7 +115,9 @@ def knots(
         all); what is no matrix is merged entry by entry. Added up it is task arithmetic.
     """
     shares = torch.tensor(weights, dtype=own.dtype, device=own.device)
-    kept = keep(own, cut) if inner == "ties" else own.clone()
+    kept = own.clone() if draws is None else thinned(own, draws, drawn=drawn)
+    if inner == "ties":
+        kept.mul_(cut)
     kept.mul_(shares.reshape(-1, *[1] * (own.dim() - 1)))
     if inner == "ties":
         merged = combine_agreeing(kept, elect_sign(kept, tie="drop"), combine, reuse=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from merger.algebra import elect_sign, keep, total
 from merger.diagnostics.pipeline import Held, Pipeline, Step, Work
 from merger.lazy import Tensor, torch
+from merger.methods.knots import thinned
 from merger.methods.opcm import taken_in
 from merger.spectral import FAINT, Svd, gram, is_linear, is_matrix, join, polar, svd, widen
 from merger.threads import one_thread
@@ -151,7 +152,8 @@ def _tsv_c(work: Work) -> States:
 def _knots(work: Work) -> States:
     inner, joins = work.knobs["inner"], work.knobs["combine"]
     own = work["own"] * work.column(work.weights)
-    kept = keep(work["own"], work["cut"]) if inner == "ties" else work["own"]
+    thin = thinned(work["own"], work["draws"], drawn=work.knobs["drawn"])
+    kept = keep(thin, work["cut"]) if inner == "ties" else thin
     kept = kept * work.column(work.weights)
     if inner != "ties":
         given = kept / work.n if joins == "mean" else kept
@@ -193,7 +195,8 @@ PIPELINES: Mapping[str, Pipeline] = {
     "knots": Pipeline(
         (
             Step("turn", "All experts are written in one common frame"),
-            Step("trim", "There each expert keeps its largest coordinates", "trimmed"),
+            Step("trim", "There each expert keeps its largest coordinates, once some are dropped "
+                 "at random where that is set", "trimmed"),
             Step("elect", "Coordinates whose sign is not the elected one are set to 0",
                  "outvoted", True),
             Step("combine", "Coordinates that agree become one"),

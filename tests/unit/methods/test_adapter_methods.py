@@ -17,10 +17,10 @@ def thin(seed: int, rank: int = 2) -> torch.Tensor:
     return matrix(seed, 12, rank) @ matrix(seed + 100, rank, 9)
 
 
-def merged(method: str, taus, key: str = KEY, weights=None, **params):
+def merged(method: str, taus, key: str = KEY, weights=None, seed: int = 0, **params):
     base = {key: torch.zeros_like(taus[0]).float()}
     experts = [{key: tau.float()} for tau in taus]
-    return merge_tensors(method, experts, base, params, weights)
+    return merge_tensors(method, experts, base, params, weights, seed)
 
 
 def one(method: str, taus, key: str = KEY, **params) -> torch.Tensor:
@@ -113,6 +113,61 @@ def test_ties_in_the_core_is_ties_of_the_cores():
     v = torch.linalg.svd(torch.cat(taus, 0), full_matrices=False)[2][:3]
     cores = torch.stack([u.T @ tau @ v.T for tau in taus])
     check(one("core_space", taus, inner="ties", density=0.4), u @ ties(cores, 0.4) @ v)
+
+
+def test_cart_in_the_core_adds_to_the_mean_what_sets_each_core_most_apart():
+    taus = [thin(1), thin(2), thin(3)]
+    middle = sum(taus) / 3
+    expected = middle.clone()
+    for tau in taus:
+        u, s, v = torch.linalg.svd(tau - middle, full_matrices=False)
+        expected += 0.3 * (u[:, :2] * s[:2]) @ v[:2]
+    # The core of three adapters of rank 2 has 6 directions, of which a third are 2.
+    check(one("core_space", taus, inner="cart", rank=0.33, gain=0.3), expected)
+    check(one("core_space", taus, inner="cart", rank=1.0), middle)
+
+
+@pytest.mark.parametrize("inner", ["tsv_m", "iso_c", "cart"])
+def test_a_core_that_is_the_whole_matrix_needs_no_frame(inner, monkeypatch):
+    taus = [matrix(1), matrix(2), matrix(3)]
+    found = one("core_space", taus, inner=inner)
+    monkeypatch.setattr("merger.methods.core_space._reaches_all", lambda tau: False)
+    check(found, one("core_space", taus, inner=inner))
+
+
+def entries(found, tau) -> torch.Tensor:
+    """Return an update in the directions of one expert, next to that expert's own numbers."""
+    u, s, v = torch.linalg.svd(tau, full_matrices=False)
+    inside = (u[:, :2].T @ found.double() @ v[:2].T).diagonal() / s[:2]
+    check(found, u[:, :2] @ torch.diag(s[:2] * inside) @ v[:2])
+    return inside
+
+
+def test_dare_in_the_core_keeps_or_drops_whole_entries_of_it():
+    tau = thin(1)
+    check(one("core_space", [tau], inner="dare_linear", density=1.0), tau)
+    check(one("core_space", [tau], inner="dare_linear", density=0.0), 0 * tau)
+    kept = [
+        entries(one("core_space", [tau], seed=seed, inner="dare_linear", density=0.5), tau)
+        for seed in range(8)
+    ]
+    found = torch.stack(kept)
+    assert ((found.abs() < 1e-5) | ((found - 2).abs() < 1e-5)).all()
+    assert 0 < found.mean() < 2
+
+
+def test_knots_may_drop_coordinates_at_random_before_it_trims():
+    tau = thin(1)
+    u, s, v = torch.linalg.svd(tau, full_matrices=False)
+    own = s[:2, None] * v[:2]
+    found = one("knots", [tau], seed=3, inner="linear", scale=1.0, drawn=0.5)
+    inside = (u[:, :2].T @ found.double()) / own
+    assert ((inside.abs() < 1e-4) | ((inside - 2).abs() < 1e-4)).all()
+    assert 0.1 < (inside.abs() < 1e-4).double().mean() < 0.9
+    trimmed = one("knots", [tau], seed=3, scale=1.0, drawn=0.5, density=0.25)
+    # A quarter of the entries that were left, the largest of them, stays.
+    left = ((u[:, :2].T @ trimmed.double()).abs() > 1e-4).sum()
+    assert left == max(1, int(0.25 * int((inside.abs() > 1e-4).sum())))
 
 
 def test_tsv_m_in_the_core_shares_out_the_core_s_directions():
