@@ -15,6 +15,7 @@ import { mountMicroscope } from "./studio/microscope.js";
 import { mountRecipe } from "./studio/recipe.js";
 import { sliderRow } from "./studio/slider.js";
 import { mountTrials } from "./studio/trials.js";
+import { mountTraining } from "./studio/training.js";
 
 function section(title, node, aside) {
   return h("section", { class: "ms-section" }, h("h3", { class: "ms-section__title" }, title, aside), node);
@@ -103,6 +104,7 @@ const ROOTS = {
   "ms-topk-root": buildTopk,
   "ms-explore-root": mountExplore,
   "ms-trials-root": mountTrials,
+  "ms-training-root": mountTraining,
 };
 
 function mountWhatIsThere() {

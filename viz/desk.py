@@ -18,6 +18,7 @@ from merger.sources import SourceRules
 from merger.stack import Stack
 from merger.tasks import Task
 from viz.catalog import Family
+from viz.curves import Curves
 from viz.measures import Measures
 from viz.patience import Patience, TooSlow
 from viz.scene import Pin, Scene
@@ -41,6 +42,7 @@ class Desk:
     """Makes scenes; everything it keeps is about models, nothing about visitors."""
 
     def __init__(self) -> None:
+        self.curves = Curves()
         # Measures live as long as their set: files that changed are read anew, as a new set.
         self._measures: WeakKeyDictionary[LiveSet, Lru[Measures]] = WeakKeyDictionary()
         self._lock = Lock()
@@ -48,11 +50,16 @@ class Desk:
 
     def merge(self, recipe: Recipe, family: Family) -> Merge:
         """Merge a recipe in memory."""
+        recipe, live = self.open(recipe, family)
+        return Merge(recipe, live, live.merge(recipe))
+
+    def open(self, recipe: Recipe, family: Family) -> tuple[Recipe, LiveSet]:
+        """Return a recipe with the family's base, and the set that holds its models."""
         if recipe.base is None and family.base is not None:
             # Methods without a base merge the same; panels compare with the family's base.
             recipe = _with_base(recipe, family.base)
-        live = LiveSet.open(recipe, also=_others(recipe, family), place=place_of(family))
-        return Merge(recipe, live, live.merge(recipe))
+        place = place_of(family)
+        return recipe, LiveSet.open(recipe, also=_others(recipe, family), place=place)
 
     def scene(
         self,
@@ -74,6 +81,7 @@ class Desk:
             view=view,
             missing="" if scores is not None else self._why_no_scores(made),
             base_scores=self._base_scores(made.live),
+            curves=self.curves,
         )
 
     def _base_scores(self, live: LiveSet) -> dict[str, float]:

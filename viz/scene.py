@@ -14,6 +14,7 @@ from merger.live import LiveMerge, LiveSet
 from merger.recipe import Depth, Recipe
 from viz.archive import History
 from viz.catalog import Family
+from viz.curves import Curves
 from viz.measures import Measures
 from viz.scores import Scores
 
@@ -56,6 +57,7 @@ class Scene:
         view: What is looked at: the tensor of the histogram, the share of the overlap.
         missing: Why `scores` is None.
         base_scores: The base's own score by task.
+        curves: Finds the training curve of the merge.
         history: What the visitor has scored with these models; None where nobody asks.
     """
 
@@ -69,6 +71,7 @@ class Scene:
     view: Mapping[str, Any]
     missing: str = ""
     base_scores: Mapping[str, float] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
     history: History | None = None
 
     @property

@@ -19,6 +19,7 @@ from merger.workspace import Workspace
 from viz.answers import answers, async_answers
 from viz.archive import Archive
 from viz.catalog import Catalog, Family, first_recipe
+from viz.curves import Curves
 from viz.desk import Desk, Merge
 from viz.endpoints import endpoints
 from viz.facts import shown
@@ -61,12 +62,13 @@ class Studio:
 
     def __post_init__(self) -> None:
         self.archive = Archive(self.library)
+        self.desk.curves = Curves(self.workspace.folder / "curves")
 
     def server_functions(self) -> list[Callable[..., Any]]:
         """Return what assets/studio calls, by name."""
         bound = (self.open, self.preview, self.settle, self.load, self.lint)
         reports = (self.report, self.chart)
-        jobs = (self.merge, self.job, self.cancel)
+        jobs = (self.merge, self.train, self.job, self.cancel)
         # Gradio marks the functions it may call, and a bound method cannot be marked.
         return [_plain(method) for method in (*bound, *reports, *jobs, *Trials(self).functions())]
 
@@ -170,6 +172,19 @@ class Studio:
         rank = request.get("adapter")
         return {"job": start_merge(self.jobs, recipe, _visitor(request), family, rank)}
 
+    @answers
+    def train(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Say how far the training curve of a draft is measured, or start measuring it."""
+        recipe, family = self._draft(request)
+        recipe, live = self.desk.open(recipe, family)
+        curves, owner = self.desk.curves, _visitor(request)
+        if request.get("start"):
+            return {"job": job_view(curves.start(self.jobs, recipe, live, owner, family))}
+        job = curves.running(self.jobs, recipe, live, owner)
+        known = curves.known(curves.find(recipe, live)[1])
+        measured = "no" if known is None else "whole" if known.complete else "part"
+        return {"measured": measured, "job": None if job is None else job_view(job)}
+
     @async_answers
     async def job(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the next look of a job."""
@@ -187,12 +202,14 @@ class Studio:
         return {"job": job_view(job)}
 
     def _made(self, request: Mapping[str, Any]) -> tuple[Recipe, Family, Merge]:
+        recipe, family = self._draft(request)
+        return recipe, family, self.desk.merge(recipe, family)
+
+    def _draft(self, request: Mapping[str, Any]) -> tuple[Recipe, Family]:
         draft = request.get("draft")
         if not isinstance(draft, dict):
             raise RecipeError("The page sent no recipe.", "Reload it.")
-        recipe = recipe_of(draft, self.catalog)
-        family = self.catalog.family(draft["family"])
-        return recipe, family, self.desk.merge(recipe, family)
+        return recipe_of(draft, self.catalog), self.catalog.family(draft["family"])
 
     def _reference(self, request: Mapping[str, Any], made: Merge) -> FullScore | None:
         """Return the answers of the last full score, by its digest; they need no merge."""

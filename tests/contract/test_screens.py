@@ -26,11 +26,12 @@ from viz.scene import Scene
 from viz.screens import SCREENS, panels
 
 DESK = Desk()
+KEEP = (2, 4)  # steps of the experts' checkpoints
 
 
 @pytest.fixture(scope="module")
 def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Family]:
-    folder = build_llama_family(tmp_path_factory.mktemp("screens") / "family")
+    folder = build_llama_family(tmp_path_factory.mktemp("screens") / "family", keep=KEEP)
     return {"zoo": zoo_family(), "llama": folder_families([folder])[0]}
 
 
@@ -50,7 +51,7 @@ def _scene_of(family: Family, method: str) -> Scene:
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
     """A family of which the page holds a sample only."""
-    folder = build_llama_family(tmp_path / "large", seed=3)
+    folder = build_llama_family(tmp_path / "large", seed=3, keep=KEEP)
     SETS.clear()
     monkeypatch.setattr(sampled, "LIVE_ENTRIES", 9000)
     monkeypatch.setattr(sampled, "SAMPLE_ENTRIES", 9000)
@@ -61,7 +62,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
 @pytest.fixture
 def baseless(tmp_path: Path) -> tuple[Family, ...]:
     """The readings of a folder in which nobody says which model is the base."""
-    folder = forget_base(build_llama_family(tmp_path / "family"), "zeta")
+    folder = forget_base(build_llama_family(tmp_path / "family", keep=KEEP), "zeta")
     return folder_families([folder])
 
 
@@ -169,9 +170,11 @@ def test_without_a_base_scores_work_and_geometry_asks_for_one(
     scene = _scene_of(family, first_recipe(family).method)
     shown = {id: spec.payload(scene, None, None) for id, spec in panels().items()}
     assert shown["tasks"] is not None and shown["tasks"]["error"] is None
-    assert shown["pareto"] is not None and shown["pareto"]["error"] is None
     cards = [part["error"]["why"] for part in shown.values() if part and part["error"]]
-    assert len(cards) == len(shown) - 2
+    # Scores need no base, and so does what is made of scores.
+    assert shown["training"] is not None and shown["training"]["error"] is None
+    assert shown["pareto"] is not None and shown["pareto"]["error"] is None
+    assert len(cards) == len(shown) - 3
     assert all("differences from a base" in why for why in cards)
     assert kpis(scene)[0]["kind"] == "measured" and kpis(scene)[2]["value"] == "–"
 
@@ -211,7 +214,10 @@ def test_encoders_without_a_task_show_their_geometry(
     for id, spec in panels().items():
         part = spec.payload(scene, None, None)
         assert part is not None
-        assert (part["error"] is None) is (id not in ("tasks", "pareto")), (id, part["error"])
+        assert (part["error"] is None) is (id not in ("tasks", "training", "pareto")), (
+            id,
+            part["error"],
+        )
     assert family.missing and scene.missing
     assert [tile["value"] == "–" for tile in kpis(scene)] == [True, True, False, False]
 
@@ -226,7 +232,7 @@ def test_every_method_has_an_answer_in_the_studio(
     for id, spec in panels().items():
         part = spec.payload(scene, None, None)
         assert part is not None
-        if per_task and id in ("tasks", "norms"):
+        if per_task and id in ("tasks", "norms", "training"):
             # The one text of this family belongs to no expert.
             assert "one model per expert" in part["error"]["why"]
         elif id == "dialects" and not METHODS[method].dialects:

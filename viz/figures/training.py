@@ -218,6 +218,8 @@ def _values(view: TrainingView, low: float, high: float) -> Values:
     for name, curve in curves:
         words = [point_words(view, name, s) for s in range(len(places))]
         out[name] = _points(info, curve, "", words)
+    # Beside the other curve, or their whiskers would hide each other.
+    out[TUNED]["x"] = places + 0.08
     of_base = ["", 0, point_words(view, BASE, 0)]
     out[BASE] = {
         "x": [_base_place(info), float(places[-1]) + 0.35],
