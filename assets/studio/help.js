@@ -17,7 +17,7 @@ const MARKS = [
   ["conflict", "Orange", "conflict: experts pull the same weights in opposite directions; it means nothing else"],
   ["pin", "Grey bar behind a bar", "the pinned merge"],
   ["diamond", "Diamond, line", "the task’s own expert, and the base"],
-  ["beyond", "▲ ▼ in a cell", "above or below what chance gives"],
+  ["beyond", "Arrow in a cell", "above or below what chance gives"],
 ];
 const SOURCES = [
   "Scores are of the merged model itself, on the validation split; each says on how many examples (n). Test data are left for the end.",

@@ -30,14 +30,14 @@ export function mountRecipe(node) {
       h("div", { class: "ms-buttons" },
         button("Copy YAML", (e) => copy(area.value, e.target), { id: "ms-copy-yaml" }),
         button("Download recipe.yaml", () => save(state.text, "recipe.yaml", "application/yaml"), { id: "ms-download-yaml" }))),
-    outputCard(card),
-    card("Share and run", "The link holds the whole recipe; opening it needs nothing else.",
-      link, h("div", { class: "ms-buttons" }, button("Copy link", (e) => copyLink(e.target), { id: "ms-copy-link" })),
-      h("h3", { class: "ms-panel__title" }, "Report"),
-      h("p", { class: "ms-panel__caption" }, "One file to send to somebody: every chart of every tab with its numbers, the settings, and where the models come from. It needs no network and runs nothing."),
-      ...reportControls(),
-      h("p", { class: "ms-panel__caption" }, "On the command line, with the recipe you downloaded:"),
-      h("pre", { class: "ms-command", tabindex: "0", "aria-label": "Commands" }, COMMANDS)));
+    h("div", { class: "ms-recipe__side" },
+      outputCard(card),
+      card("Link", "It holds the recipe, what is pinned and which tab is open; opening it needs nothing else.",
+        link, h("div", { class: "ms-buttons" }, button("Copy link", (e) => copyLink(e.target), { id: "ms-copy-link" }))),
+      card("Report", "One file to send to somebody: every chart of every tab with its numbers, the settings, and where the models come from. It needs no network and runs nothing.",
+        ...reportControls()),
+      card("Command line", "With the recipe you downloaded:",
+        h("pre", { class: "ms-command", tabindex: "0", "aria-label": "Commands" }, COMMANDS))));
   on("answer", show);
   if (state.text) show();
 }
