@@ -18,7 +18,7 @@ Stage = Literal["merge", "before", "after"]
 # In which order people meet them; a family that is not named comes after these, by name.
 FAMILIES = (
     "averaging", "task arithmetic", "sign consensus", "drop and rescale", "interpolation",
-    "spectral", "selection", "masks", "adapters", "layer scaling",
+    "spectral", "optimisation", "selection", "masks", "adapters", "layer scaling",
 )  # fmt: skip
 Neutral = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 Order = Callable[[Mapping[str, Any], int], bool]

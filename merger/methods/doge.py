@@ -56,7 +56,7 @@ def shifted(
 
 @merge_method(
     "DOGE",
-    family="spectral",
+    family="optimisation",
     paper="arXiv:2501.01230",
     evidence="other's code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift"),

@@ -42,7 +42,7 @@ def settled(
 
 @merge_method(
     "WUDI",
-    family="spectral",
+    family="optimisation",
     paper="arXiv:2503.08099",
     evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
