@@ -1,12 +1,26 @@
 """AMA: how much of the model before comes back, part by part."""
 
 import math
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
+from merger.notices import Case, Notice
 from merger.places import layer_of, module_of
 from merger.spec import Base, Delta, DepthAt, Key, Knob, Weights, merge_method
 
 Slider = Annotated[float, Knob(-20.0, 20.0, slider=(-4.0, 4.0), step=0.1)]
+
+
+def _shares(knobs: Mapping[str, Any]) -> list[float]:
+    """Return each part's share of the model before; their mean is `base_share`."""
+    sliders = [knobs[f"s{i + 1}"] for i in range(int(knobs["parts"]))]
+    strengths = [1.0 / (1.0 + math.exp(-s)) + knobs["epsilon"] for s in sliders]
+    each = knobs["base_share"] * len(sliders)
+    return [each * strength / sum(strengths) for strength in strengths]
+
+
+def _passes_one(case: Case) -> bool:
+    return max(_shares(case.knobs)) > 1.0
 
 
 @merge_method(
@@ -17,6 +31,13 @@ Slider = Annotated[float, Knob(-20.0, 20.0, slider=(-4.0, 4.0), step=0.1)]
     laws=("zero", "single", "homogeneous", "odd", "shift", "local"),
     neutral={"base_share": 0.0},
     experts=(1, 1),
+    notices=(
+        Notice(
+            _passes_one,
+            "A part's share of the model before is more than 1, which goes past that model.",
+            "Lower base_share, or bring the parts' sliders closer together.",
+        ),
+    ),
 )
 def ama(
     theta: Weights,
@@ -58,10 +79,9 @@ def ama(
         the sᵢ are sliders instead of learned, every tensor is mixed instead of linear maps only;
         heads and final norms take a₀. A part's share may pass 1, as it may there.
     """
-    sliders = (s1, s2, s3, s4, s5, s6)[: int(parts)]
-    strengths = [1.0 / (1.0 + math.exp(-s)) + epsilon for s in sliders]
-    part = min(len(sliders) - 1, int(depth * len(sliders)))
-    share = base_share * len(sliders) * strengths[part] / sum(strengths)
+    sliders = {"s1": s1, "s2": s2, "s3": s3, "s4": s4, "s5": s5, "s6": s6}
+    shares = _shares({"base_share": base_share, "parts": parts, "epsilon": epsilon} | sliders)
+    share = shares[min(len(shares) - 1, int(depth * len(shares)))]
     if layer_of(key) is None and module_of(key) != "embed":
         share = base_share
     return (theta[0] - base) * (1.0 - share)

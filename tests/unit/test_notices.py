@@ -31,6 +31,8 @@ CASES = [
     ("consensus", {"k": 4}, "k is larger"),
     ("rmm", {"basis": 3}, "nothing is saved"),
     ("ema", {"decay": 1.0}, "only the first"),
+    # Shares are .5 · 3 · strength / their sum; the first is 1.5 · 1.182 / (1.182 + 2 · .218).
+    ("ama", {"base_share": 0.5, "s1": 4.0, "s2": -4.0, "s3": -4.0}, "more than 1"),
 ]
 
 
@@ -49,6 +51,7 @@ def test_each_pitfall_is_named(method, params, words):
         ("della", {"density": 0.9}),
         ("consensus", {"k": 3}),
         ("ema", {"decay": 0.9}),
+        ("ama", {"base_share": 0.3, "s1": 4.0, "s2": -4.0, "s3": 0.0}),
     ],
 )
 def test_what_is_meant_is_not_remarked_on(method, params):
