@@ -46,6 +46,7 @@ class ImageTask:
         load_head: Reads the fixed head.
         content: Changes when images or head change.
         best_scores: The best accuracy that a checkpoint of its expert reaches, by split.
+        classes: What the labels stand for, in order.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ImageTask:
     load_head: Callable[[], Head]
     content: str = ""
     best_scores: Mapping[str, float] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
     metric: Metric = "accuracy"
     higher_is_better: bool = True
@@ -96,6 +98,15 @@ class ImageTask:
         """Classify the images of a split, or those of `index`."""
         chosen = np.arange(len(self.examples(split).labels)) if index is None else index
         return ImageBatch([(self, split, chosen)]).predict(runner, pause)[0]
+
+    def probabilities(self, runner: Runner, images: np.ndarray) -> np.ndarray:
+        """Return how likely each class is for uint8 images (n, 28, 28), shape (n, classes)."""
+        features = backbone_features(runner, images)
+        return torch.softmax(head_logits(features, self.head), 1).numpy()
+
+    def class_named(self, label: int) -> str:
+        """Return what a label stands for."""
+        return self.classes[label] if label < len(self.classes) else str(label)
 
 
 class ImageBatch:

@@ -36,10 +36,14 @@ MAX_WORK = 1e11
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of tokens, shape (n, length), and the bytes that each has to predict."""
+    """Windows of tokens (n, length), the bytes that each has to predict, and where these stand.
+
+    `spans` (n, 2) are places in the text, in characters, after the first token of each window.
+    """
 
     tokens: np.ndarray
     bytes: np.ndarray
+    spans: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,13 @@ class TextTask:
         """Return the windows of a split: even ones are validation, odd ones test."""
         check_split(split)
         first = 0 if split == "validation" else 1
-        return Windows(self._all.tokens[first::2], self._all.bytes[first::2])
+        found = self._all
+        return Windows(found.tokens[first::2], found.bytes[first::2], found.spans[first::2])
+
+    def passage(self, split: str, index: int) -> str:
+        """Return the words that one window of a split has to predict."""
+        start, stop = self.windows(split).spans[index]
+        return self._text[start:stop]
 
     def best(self, split: str) -> float | None:
         """Return None: no expert is known to belong to this text."""
@@ -180,7 +190,7 @@ def cut_windows(
     # Bytes before each character, so that a window's bytes are one subtraction.
     before = np.zeros(len(text) + 1, np.int64)
     before[1:] = np.cumsum([len(letter.encode("utf-8")) for letter in text])
-    return Windows(tokens, before[ends[:, -1]] - before[ends[:, 0]])
+    return Windows(tokens, before[ends[:, -1]] - before[ends[:, 0]], ends[:, [0, -1]])
 
 
 def find_text_tasks(folder: Path, model_folder: Path) -> tuple[TextTask, ...]:

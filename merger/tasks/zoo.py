@@ -24,6 +24,7 @@ def zoo_tasks() -> tuple[ImageTask, ...]:
             load_head=lambda name=entry.name: read.load_head(name),
             content=entry.content,
             best_scores=entry.best,
+            classes=entry.classes,
         )
         for entry in read.tasks()
     )

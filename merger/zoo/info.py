@@ -57,6 +57,7 @@ class TaskEntry:
     splits: Mapping[str, int]
     content: str
     best: Mapping[str, float]
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class ZooInfo:
     def entries(self) -> tuple[TaskEntry, ...]:
         """Return the tasks as the score panels need them."""
         return tuple(
-            TaskEntry(t.name, t.title, t.name, t.n, t.content, self._best(t.name))
+            TaskEntry(t.name, t.title, t.name, t.n, t.content, self._best(t.name), t.classes)
             for t in self.tasks
         )
 
