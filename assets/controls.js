@@ -1,5 +1,7 @@
 /** The sidebar and the recipe tab: builds them, and starts the conversation with the server. */
 
+import { mountChanged } from "./studio/changed.js";
+import { mountCompare } from "./studio/compare.js";
 import { edit, look, on, state, togglePin } from "./studio/conversation.js";
 import { button, h } from "./studio/dom.js";
 import { mountExperts } from "./studio/experts.js";
@@ -105,6 +107,8 @@ const ROOTS = {
   "ms-explore-root": mountExplore,
   "ms-trials-root": mountTrials,
   "ms-training-root": mountTraining,
+  "ms-compare-root": mountCompare,
+  "ms-changed-root": mountChanged,
 };
 
 function mountWhatIsThere() {

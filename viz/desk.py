@@ -79,7 +79,7 @@ class Desk:
             scores=scores,
             pin=_comparable(pin, scores),
             view=view,
-            missing="" if scores is not None else self._why_no_scores(made),
+            missing="" if scores is not None else self.why_no_scores(made),
             base_scores=self._base_scores(made.live),
             curves=self.curves,
         )
@@ -90,7 +90,8 @@ class Desk:
         full = live.full_of(None) if live.sample is None else live.known_of(None)
         return {} if full is None else {name: o.value for name, o in full.outcomes.items()}
 
-    def _why_no_scores(self, made: Merge) -> str:
+    def why_no_scores(self, made: Merge) -> str:
+        """Say why a merge is not scored, or not yet."""
         live = made.live
         if live.tasks and not live.tasks_of(made.recipe):
             return f"{made.merged.why} No task belongs to one of these experts."

@@ -59,6 +59,7 @@ class Scene:
         base_scores: The base's own score by task.
         curves: Finds the training curve of the merge.
         history: What the visitor has scored with these models; None where nobody asks.
+        pins: The pinned merges A and B with all their scores; empty where nobody asks.
     """
 
     recipe: Recipe
@@ -73,6 +74,7 @@ class Scene:
     base_scores: Mapping[str, float] = field(default_factory=dict)
     curves: Curves = field(default_factory=Curves)
     history: History | None = None
+    pins: tuple[Pin, ...] = ()
 
     @property
     def anchors(self) -> tuple[Mapping[str, float], Mapping[str, tuple[str, float]]]:

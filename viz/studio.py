@@ -19,6 +19,7 @@ from merger.workspace import Workspace
 from viz.answers import answers, async_answers
 from viz.archive import Archive
 from viz.catalog import Catalog, Family, first_recipe
+from viz.comparing import Comparing
 from viz.curves import Curves
 from viz.desk import Desk, Merge
 from viz.endpoints import endpoints
@@ -57,11 +58,13 @@ class Studio:
     page_url: str = ""
     desk: Desk = field(default_factory=Desk)
     archive: Archive = field(init=False)
+    comparing: Comparing = field(init=False)
     _settling: dict[str, Event] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         self.archive = Archive(self.library)
+        self.comparing = Comparing(self)
         self.desk.curves = Curves(self.workspace.folder / "curves")
 
     def server_functions(self) -> list[Callable[..., Any]]:
@@ -70,7 +73,8 @@ class Studio:
         reports = (self.report, self.chart)
         jobs = (self.merge, self.train, self.job, self.cancel)
         # Gradio marks the functions it may call, and a bound method cannot be marked.
-        return [_plain(method) for method in (*bound, *reports, *jobs, *Trials(self).functions())]
+        tabs = (*Trials(self).functions(), *self.comparing.functions())
+        return [_plain(method) for method in (*bound, *reports, *jobs, *tabs)]
 
     def endpoints(self) -> dict[str, Callable[..., Any]]:
         """Return the public endpoints by name."""
@@ -114,9 +118,9 @@ class Studio:
             full = self._reference(request, made)
         scores = self.desk.preview(made, full, is_pin)
         shown = self.desk.pin(pin, score=False) if pin else None
-        return self._answer(
-            request, recipe, self.desk.scene(made, family, scores, shown, _view(request))
-        )
+        scene = self.desk.scene(made, family, scores, shown, _view(request))
+        pins = self.comparing.pins(request, family, shown, score=False)
+        return self._answer(request, recipe, replace(scene, pins=pins))
 
     @answers
     def settle(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +134,8 @@ class Studio:
         if scores is not None:
             remember(self.library, made, scores, _visitor(request))
         scene = self.desk.scene(made, family, scores, shown, _view(request))
-        answer = self._answer(request, recipe, scene)
+        pins = self.comparing.pins(request, family, shown, score=True, cancel=cancel)
+        answer = self._answer(request, recipe, replace(scene, pins=pins))
         return answer | {"reference": made.merged.digest, "more": more}
 
     @answers
@@ -216,9 +221,11 @@ class Studio:
         digest = request.get("reference")
         return made.live.known(digest) if isinstance(digest, str) else None
 
-    def _pinned(self, request: Mapping[str, Any], family: Family) -> Merge | None:
+    def _pinned(
+        self, request: Mapping[str, Any], family: Family, which: str = "pin"
+    ) -> Merge | None:
         """Return the pinned merge; one of another family, or that no longer works, is left out."""
-        text = request.get("pin")
+        text = request.get(which)
         if not isinstance(text, str):
             return None
         try:
@@ -249,6 +256,7 @@ class Studio:
             "notes": notes(recipe, scene.merged),
             "panels": shown,
             "kpis": kpis(scene),
+            **self.comparing.words(request, recipe, scene.family),
         }
 
     def _stop_settling(self, request: Mapping[str, Any], what: str = "") -> None:

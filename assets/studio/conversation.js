@@ -23,12 +23,11 @@ const revs = {};
 const stamps = {};
 
 export const state = {
-  config: null, draft: null, text: "", digest: "", line: "", notes: {}, pins: [], reference: null, tab: "",
+  config: null, draft: null, text: "", digest: "", line: "", notes: {}, sides: null, pins: [], reference: null, tab: "",
   view: { topk: 0.2, key: null }, settledSeq: 0,
   get seq() { return seq; },
   get idle() { return seq > 0 && !loading && !inFlight && !waiting && state.settledSeq === seq; },
   get pin() { return state.pins[0] ?? null; },
-  set pin(value) { state.pins = value ? [value] : []; },
 };
 
 /** Listens for "draft", "rebuild", "answer", "rest", "history", "pin", "view" or "error". */
@@ -69,7 +68,7 @@ export async function ask(name, payload) {
 
 function request() {
   const { draft, reference, view, pin } = state;
-  return { seq, draft, pin: pin?.text ?? null, reference, view, revs, stamps,
+  return { seq, draft, pin: pin?.text ?? null, second: state.pins[1]?.text ?? null, reference, view, revs, stamps,
     visible: visiblePanels(), visitor: visitor() };
 }
 
@@ -110,7 +109,7 @@ function accept(answer, settled) {
     return false;
   }
   keepMarks(answer.panels);
-  Object.assign(state, { text: answer.text, digest: answer.digest, line: answer.line, notes: answer.notes ?? {} });
+  Object.assign(state, { text: answer.text, digest: answer.digest, line: answer.line, notes: answer.notes ?? {}, sides: answer.sides ?? null });
   if (answer.reference) state.reference = answer.reference;
   if (answered) notice(null);
   window.Mergescope.update({ seq: answer.seq, panels: answer.panels, kpis: answer.kpis, digest: answer.digest });
@@ -199,12 +198,16 @@ export function takePins({ pins = [] }) {
   tell("pin");
 }
 
-/** Pins what is on the page, or lets the pin go. */
-export function togglePin() {
-  const { text, line } = state;
-  state.pin = state.pin ? null : { text, line };
-  tell("pin");
+/** Makes these the pins of the page, the first of which every tab compares with. */
+export function setPins(pins) {
+  takePins({ pins });
   return send();
+}
+
+/** Pins what is on the page, or lets the first pin go. */
+export function togglePin() {
+  const { text, line, pins } = state;
+  return setPins(pins.length ? pins.slice(1) : [{ text, line }]);
 }
 
 /** Asks anew for panels whose figure got lost on the way. */

@@ -1,6 +1,6 @@
 /** The experts: which take part, at which step, how much each counts, one alone or all together. */
 
-import { edit, on, replaceDraft, state } from "./conversation.js";
+import { edit, on, replaceDraft, state, takePins } from "./conversation.js";
 import { h, percent } from "./dom.js";
 import { methodOf } from "./method.js";
 import { grip, showPlace, watchKeys } from "./order.js";
@@ -153,7 +153,7 @@ function show() {
 }
 
 function changeFamily(id) {
-  state.pin = null;
+  takePins({}); // those of other models cannot be compared with
   state.reference = null;
   replaceDraft(structuredClone(state.config.families.find((f) => f.id === id).first));
 }

@@ -27,6 +27,7 @@ from viz.screens import SCREENS, panels
 
 DESK = Desk()
 KEEP = (2, 4)  # steps of the experts' checkpoints
+NEED_TASKS = ("tasks", "training", "pareto", "compare")
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +175,8 @@ def test_without_a_base_scores_work_and_geometry_asks_for_one(
     # Scores need no base, and so does what is made of scores.
     assert shown["training"] is not None and shown["training"]["error"] is None
     assert shown["pareto"] is not None and shown["pareto"]["error"] is None
-    assert len(cards) == len(shown) - 3
+    assert shown["compare"] is not None and shown["compare"]["error"] is None
+    assert len(cards) == len(shown) - 4
     assert all("differences from a base" in why for why in cards)
     assert kpis(scene)[0]["kind"] == "measured" and kpis(scene)[2]["value"] == "–"
 
@@ -214,7 +216,7 @@ def test_encoders_without_a_task_show_their_geometry(
     for id, spec in panels().items():
         part = spec.payload(scene, None, None)
         assert part is not None
-        assert (part["error"] is None) is (id not in ("tasks", "training", "pareto")), (
+        assert (part["error"] is None) is (id not in NEED_TASKS), (
             id,
             part["error"],
         )
@@ -232,7 +234,7 @@ def test_every_method_has_an_answer_in_the_studio(
     for id, spec in panels().items():
         part = spec.payload(scene, None, None)
         assert part is not None
-        if per_task and id in ("tasks", "norms", "training"):
+        if per_task and id in ("tasks", "norms", "training", "compare"):
             # The one text of this family belongs to no expert.
             assert "one model per expert" in part["error"]["why"]
         elif id == "dialects" and not METHODS[method].dialects:
