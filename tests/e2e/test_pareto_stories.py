@@ -1,0 +1,130 @@
+"""Stories of somebody who explores settings and walks along the front."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.app_fixture import WAIT, App, Desk
+
+PLACE = """(name) => {
+  const chart = document.querySelector('[data-panel=pareto] .ms-panel__chart');
+  const trace = chart.data.find((t) => t.name === name), r = chart.getBoundingClientRect();
+  const { xaxis, yaxis } = chart._fullLayout;
+  return [...trace.x].map((x, i) => [r.left + xaxis._offset + xaxis.l2p(x),
+    r.top + yaxis._offset + yaxis.l2p(trace.y[i])]); }"""
+
+
+def _rows(desk: Desk) -> Any:
+    return desk.page.locator(".ms-trials__table tbody tr")
+
+
+def _pareto(desk: Desk, rows: int = 1) -> Desk:
+    """Open the tab and wait until the table has so many rows."""
+    desk.tab("Pareto")
+    desk.drawn("pareto")
+    return _wait_rows(desk, rows)
+
+
+def _wait_rows(desk: Desk, count: int) -> Desk:
+    desk.page.wait_for_function(
+        "(n) => document.querySelectorAll('.ms-trials__table tbody tr').length >= n",
+        arg=count,
+        timeout=WAIT,
+    )
+    return desk
+
+
+def test_a_settled_merge_is_a_point_and_a_click_goes_back_to_it(zoo: Desk) -> None:
+    """I try two settings, open the map, click the first one: the sliders go there; I undo."""
+    zoo.weight(0, 0.31)
+    first = zoo.studio("text")
+    zoo.weight(0, 1.9)
+    second = zoo.studio("text")
+    _pareto(zoo, 3)
+    assert zoo.page.locator(".ms-trials__go").first.inner_text().count("1.9") == 1
+    zoo.page.locator(".ms-trials__go", has_text="0.31 × mnist").click()
+    zoo.page.wait_for_function("(t) => window.Mergescope.studio.text === t", arg=first)
+    zoo.settled()
+    assert zoo.page.locator("#ms-weight-0-number").input_value() == "0.31"
+    zoo.page.keyboard.press("z")
+    zoo.page.wait_for_function("(t) => window.Mergescope.studio.text === t", arg=second)
+    zoo.settled()
+    # The same by a click on the dot itself, wherever it stands.
+    at = zoo.page.evaluate(PLACE, "on the front")[0]
+    zoo.page.mouse.move(at[0] - 3, at[1])
+    zoo.page.mouse.move(*at)
+    label = zoo.page.locator("[data-panel=pareto] .hoverlayer .hovertext")
+    label.first.wait_for()
+    assert "of" in label.first.text_content() and "%" in label.first.text_content()
+    zoo.page.mouse.click(*at)
+    zoo.page.wait_for_function("(t) => window.Mergescope.studio.text !== t", arg=second)
+    zoo.settled()
+
+
+def test_axes_are_chosen_and_the_cross_follows_a_slider(zoo: Desk) -> None:
+    """I put two tasks on the axes and move a slider: the cross moves, then it rests measured."""
+    _pareto(zoo)
+    zoo.page.select_option("#ms-axis-x", "task:mnist")
+    zoo.page.select_option("#ms-axis-y", "task:fashion")
+    zoo.page.wait_for_function(
+        """() => document.querySelector('[data-panel=pareto] .ms-panel__chart')
+            ._fullLayout.xaxis.title.text.startsWith('MNIST')"""
+    )
+    zoo.settled()
+    before = zoo.drawn("pareto")["this merge"]
+    zoo.page.locator("#ms-weight-0-number").fill("0")
+    zoo.page.locator("#ms-weight-0-number").press("Enter")
+    zoo.settled()
+    zoo.page.wait_for_function(
+        """(x) => document.querySelector('[data-panel=pareto] .ms-panel__chart').data
+            .find((t) => t.name === 'this merge').x[0] !== x""",
+        arg=before["x"][0],
+    )
+    bars = zoo.page.evaluate(
+        """() => document.querySelector('[data-panel=pareto] .ms-panel__chart').data
+            .find((t) => t.name === 'this merge').error_x.array[0]"""
+    )
+    assert bars > 0
+
+
+def test_notes_pins_and_deletions_are_mine_and_text_stays_text(
+    zoo: Desk, browser: Any, zoo_app: App
+) -> None:
+    """I note, pin and delete; markup in a note stays text, and nobody else sees my rows."""
+    zoo.weight(1, 0.77)
+    _pareto(zoo, 2)
+    note = zoo.page.locator(".ms-trials__note").first
+    evil = "=1+1 <img src=x onerror=alert(1)>"
+    note.fill(evil)
+    note.press("Enter")
+    pin = zoo.page.locator(".ms-trials__pin").first
+    pin.click()
+    zoo.page.locator(".ms-trials__pin[aria-pressed=true]").first.wait_for()
+    zoo.page.reload()
+    zoo.settled()
+    _pareto(zoo, 2)
+    assert zoo.page.locator(".ms-trials__note").first.input_value() == evil
+    assert zoo.page.locator("img[src=x]").count() == 0
+    with zoo.page.expect_download() as waiting:
+        zoo.page.locator("#ms-export-csv").click()
+    table = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text("utf-8"))))
+    assert table[0]["note"] == f"'{evil}" and float(table[0]["validation mean value"]) > 0
+    with zoo.page.expect_download() as waiting:
+        zoo.page.locator("#ms-export-json").click()
+    found = json.loads(Path(waiting.value.path()).read_text("utf-8"))
+    assert found["trials"][0]["note"] == evil
+    count = _rows(zoo).count()
+    zoo.page.locator(".ms-trials__forget button").first.click()
+    zoo.page.locator(".ms-trials__forget .ms-btn--danger").click()
+    zoo.page.wait_for_function(
+        "(n) => document.querySelectorAll('.ms-trials__table tbody tr').length === n",
+        arg=count - 1,
+    )
+    context = browser.new_context()
+    try:
+        other = _pareto(Desk(context.new_page(), zoo_app.url).open())
+        assert _rows(other).count() == 1
+    finally:
+        context.close()
