@@ -14,8 +14,8 @@ from merger.errors import MergeError
 from merger.footprint import pieces_at_once
 from merger.header import BITS
 from merger.layered import LayeredCheckpoint
-from merger.pieces import BLOCK
 from merger.notices import notices
+from merger.pieces import BLOCK
 from merger.plan import Plan, plan
 from merger.recipe import Recipe
 from merger.sources import SourceRules, open_source
