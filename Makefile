@@ -71,6 +71,7 @@ docs: $(VENV)/.dev ## Write docs/methods.md from what the methods declare
 bench: $(VENV)/.dev ## Measure the live page, large models, and decompositions; results in benchmarks/
 	@$(BIN)/python tests/browser.py
 	$(BIN)/python -m benchmarks.live_page
+	$(BIN)/python -m benchmarks.pareto_page
 	$(BIN)/python -m benchmarks.large_page
 	$(BIN)/python -m benchmarks.spectral 2048 5504 4
 	$(BIN)/python -m benchmarks.visitors
