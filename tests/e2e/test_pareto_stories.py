@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.app_fixture import WAIT, App, Desk
+import pytest
+
+from tests.e2e.app_fixture import WAIT, App, Desk, running_app
 
 PLACE = """(name) => {
   const chart = document.querySelector('[data-panel=pareto] .ms-panel__chart');
@@ -34,6 +36,12 @@ def _wait_rows(desk: Desk, count: int) -> Desk:
         timeout=WAIT,
     )
     return desk
+
+
+def _job(desk: Desk, state: str) -> Any:
+    card = desk.page.locator(f".ms-explore .ms-job[data-state={state}]")
+    card.wait_for(timeout=5 * WAIT)  # the worker is modest: others may be busy
+    return card
 
 
 def test_a_settled_merge_is_a_point_and_a_click_goes_back_to_it(zoo: Desk) -> None:
@@ -128,3 +136,57 @@ def test_notes_pins_and_deletions_are_mine_and_text_stays_text(
         assert _rows(other).count() == 1
     finally:
         context.close()
+
+
+def test_exploring_language_models_fills_the_map_and_survives_a_restart(
+    page: Any, tmp_path: Path, llama_folder: Path
+) -> None:
+    """I press Explore 64 and restart the app: all points are there; test is a switch away."""
+    arguments = ("--models", str(llama_folder))
+    workspace = tmp_path / "workspace"
+    keep = tmp_path / "kept"
+    with running_app(workspace, *arguments) as app:
+        desk = _pareto(Desk(page, app.url).open())
+        page.locator("#ms-explore").click()
+        card = _job(desk, "DONE")
+        assert "64 merges scored" in card.inner_text()
+        desk.settled()
+        page.wait_for_function(
+            """() => document.querySelector('.ms-trials .ms-panel__caption')
+                .textContent.startsWith('65 merges')""",
+            timeout=WAIT,
+        )
+        traces = desk.drawn("pareto")
+        assert len(traces["merges"]["x"]) + len(traces["on the front"]["x"]) == 65
+        page.locator("#ms-test-values").check()
+        page.locator("#ms-score-test").wait_for()
+        assert "TEST values" in page.locator("[data-panel=pareto] .ms-panel__caption").inner_text()
+        page.locator("#ms-score-test").click()
+        page.wait_for_function(
+            """() => document.querySelector('[data-panel=pareto] .ms-panel__chart').data
+                ?.find((t) => t.name === 'on the front').x.length > 0""",
+            timeout=5 * WAIT,
+        )
+        _job(desk, "DONE").filter(has_text="on test").wait_for(timeout=5 * WAIT)
+        visitor = page.evaluate("localStorage.getItem('mergescope-visitor')")
+        page.goto("about:blank")
+        workspace.rename(keep)
+    with running_app(keep, *arguments) as app:
+        page.goto(app.url)
+        page.evaluate("(v) => localStorage.setItem('mergescope-visitor', v)", visitor)
+        page.reload()
+        desk = _pareto(Desk(page, app.url).settled())
+        page.wait_for_function(
+            """() => document.querySelector('.ms-trials .ms-panel__caption')
+                .textContent.startsWith('65 merges')""",
+            timeout=WAIT,
+        )
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_the_tab_fits_its_page(zoo: Desk, width: int) -> None:
+    """I open the map on a phone: nothing but the table scrolls sideways."""
+    zoo.page.set_viewport_size({"width": width, "height": 900})
+    _pareto(zoo)
+    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert zoo.page.evaluate(wide) is False
