@@ -183,6 +183,17 @@ def test_exploring_language_models_fills_the_map_and_survives_a_restart(
         )
 
 
+def test_a_cancelled_exploration_keeps_its_points(zoo: Desk) -> None:
+    """I stop an exploration half-way; what was scored stays, and the next press goes on."""
+    _pareto(zoo)
+    zoo.page.locator("#ms-explore").click()
+    _wait_rows(zoo, 3)
+    zoo.page.locator("#ms-explore-cancel").click()
+    card = _job(zoo, "CANCELLED")
+    assert "what was scored is kept" in card.inner_text()
+    assert _rows(zoo).count() >= 3
+
+
 @pytest.mark.parametrize("width", [420, 1280])
 def test_the_tab_fits_its_page(zoo: Desk, width: int) -> None:
     """I open the map on a phone: nothing but the table scrolls sideways."""
