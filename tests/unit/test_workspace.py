@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from merger.errors import OutputError
-from merger.library import MergeFacts, Library
+from merger.library import Library, MergeFacts
 from merger.workspace import MIGRATIONS, Workspace, folder_bytes, safe_name
 
 
