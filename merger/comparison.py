@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,8 +88,14 @@ def compare_rows(
     live: bool,
     owners: Mapping[str, str] | None = None,
 ) -> CompareInfo:
-    """Return a comparison with its mean and its worst task."""
-    worst_a, worst_b = (_worst(rows, [getattr(r, side).value for r in rows]) for side in "ab")
+    """Return a comparison with its mean and its worst task.
+
+    Where each task's expert has a known best accuracy, these two count shares of it.
+    """
+    shares = _normalised(rows, split)
+    whole = shares or rows
+    worst_a, worst_b = (_worst(whole, [getattr(r, side).value for r in whole]) for side in "ab")
+    means = [float(np.mean([getattr(r, side).value for r in whole])) for side in "ab"]
     return CompareInfo(
         tasks=tuple(r.task.title for r in rows),
         metric=rows[0].task.metric,
@@ -100,8 +106,10 @@ def compare_rows(
         only_b=np.array([r.only_b for r in rows], np.float64),
         n=np.array([r.n for r in rows]),
         groups=np.array([r.groups for r in rows]),
-        mean=np.array(mean_interval([r.change for r in rows])),
-        worst=np.array(_between(rows, worst_a, worst_b, measured)),
+        mean=np.array(mean_interval([r.change for r in whole])),
+        worst=np.array(_between(whole, worst_a, worst_b, measured)),
+        totals=np.array([means, [whole[worst_a].a.value, whole[worst_b].b.value]]),
+        normalised=bool(shares),
         worst_a=worst_a,
         worst_b=worst_b,
         measured=measured,
@@ -136,6 +144,24 @@ def _row(task: Task, a: Outcomes, b: Outcomes) -> Row:
         n=len(a),
         groups=len(np.unique(a.clusters)),
     )
+
+
+def _normalised(rows: Sequence[Row], split: str) -> list[Row]:
+    """Return rows as shares of each expert's best accuracy; empty where one is not known."""
+    if any(row.task.metric != "accuracy" for row in rows):
+        return []
+    bests = [row.task.best(split) for row in rows]
+
+    def share(at: Interval, best: float) -> Interval:
+        return Interval(*(end / best for end in at))
+
+    known = [(row, best) for row, best in zip(rows, bests, strict=True) if best]
+    if len(known) < len(rows):
+        return []
+    return [
+        replace(r, a=share(r.a, best), b=share(r.b, best), change=share(r.change, best))
+        for r, best in known
+    ]
 
 
 def _worst(rows: Sequence[Row], values: Sequence[float]) -> int:

@@ -99,8 +99,10 @@ class Comparing:
         asked = _mapping(request.get("changed"))
         task = next((t for t in tasks if t.name == asked.get("task")), None)
         task = _most_changed(tasks, one, two) if task is None else task
-        kind = "b" if asked.get("kind") == "b" else "a"
         hands = changed_hands(task, one.outcomes[task.name], two.outcomes[task.name])
+        kind = asked.get("kind")
+        if kind not in ("a", "b"):
+            kind = "b" if len(hands[1]) > len(hands[0]) else "a"
         found = hands[kind == "b"]
         shown = found[: _count(asked.get("count"))]
         return {

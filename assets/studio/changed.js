@@ -4,7 +4,7 @@ import { ask, on, state } from "./conversation.js";
 import { button, h, percent, visitor } from "./dom.js";
 
 const A_PAGE = 12;
-const asked = { task: null, kind: "a", count: A_PAGE };
+const asked = { task: null, kind: null, count: A_PAGE }; // null: where most changed hands
 let place = null;
 let turn = 0;
 
@@ -19,7 +19,7 @@ export function mountChanged(node) {
   refresh();
 }
 
-const isShown = () => Boolean(place?.getClientRects().length);
+const isShown = () => Boolean(place?.parentElement?.offsetParent); // itself it hides while nothing is pinned
 
 /** Asks which examples changed hands, once both merges are measured. */
 async function refresh(change = {}) {
@@ -46,7 +46,7 @@ function show(found) {
     return;
   }
   place.replaceChildren(title, controls(found), h("p", { class: "ms-panel__caption", role: "status" }, words(found)),
-    found.examples.length ? h("ul", { class: `ms-changed__list${isText(found) ? " ms-changed__list--text" : ""}` }, found.examples.map(card)) : "",
+    found.examples.length ? h("ul", { class: `ms-changed__list${isText(found) ? " ms-changed__list--text" : ""}` }, found.examples.map(card)) : h("p", { class: "ms-empty" }, "None of these."),
     more(found));
   if (focus) document.getElementById(focus)?.focus();
 }

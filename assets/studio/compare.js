@@ -14,19 +14,21 @@ export function mountCompare(node) {
 }
 
 /** Puts a recipe on side 0 (A) or 1 (B); B needs an A. */
-export function pinAs(side, text, line = "") {
+export function pinAs(side, text, line = "", digest = "") {
   const pins = [...state.pins];
-  pins[Math.min(side, pins.length)] = { text, line };
+  pins[Math.min(side, pins.length)] = { text, line, digest };
   return setPins(pins);
 }
 
 const clear = (side) => setPins(state.pins.filter((_, i) => i !== side));
 const swap = () => setPins([state.pins[1], state.pins[0], ...state.pins.slice(2)]);
-const here = (side) => pinAs(side, state.text, state.line);
+const here = (side) => pinAs(side, state.text, state.line, state.digest);
 
 function show() {
   if (!state.draft) return;
   const sides = state.pins.length ? state.sides : null;
+  const chart = document.querySelector("[data-panel=compare]")?.closest(".ms-cell");
+  if (chart) chart.style.display = state.pins.length ? "" : "none"; // nothing to draw yet
   const focus = place.contains(document.activeElement) ? document.activeElement.id : null;
   place.replaceChildren(
     h("h3", { class: "ms-panel__title" }, "What is compared"),
@@ -51,7 +53,7 @@ function side(index, found) {
   const name = "AB"[index];
   const pinned = index < state.pins.length;
   const live = index === 1 && !pinned;
-  const words = found?.why || found?.words || (pinned ? state.pins[index].line : live && state.pins.length ? state.line : "Nothing yet.");
+  const words = found?.why || found?.words || (pinned ? state.pins[index].line : live ? state.line : "Nothing yet.");
   const tag = pinned ? "pinned" : live ? "live: the merge on this page" : "";
   return h("div", { class: "ms-compare__side", role: "group", "aria-label": `Merge ${name}` },
     h("h4", { class: "ms-compare__name" }, name, tag && h("span", { class: "ms-tag" }, tag)),

@@ -1,5 +1,6 @@
 /** Every scored merge as a row: sorted, paged, pinned, noted, forgotten; and the points' own clicks. */
 
+import { pinAs } from "./compare.js";
 import { ask, load, notice, on, refresh, state } from "./conversation.js";
 import { button, h, visitor } from "./dom.js";
 
@@ -148,9 +149,22 @@ function row(trial) {
     "aria-label": `Note on ${trial.words}`, onchange: (e) => tell({ digest, note: e.target.value }),
     onkeydown: (e) => { if (e.key === "Enter") e.target.blur(); } });
   const cells = trial.cells.map((text, i) => h("td", { class: "ms-num", title: trial.n[i] ? `n ${trial.n[i].toLocaleString("en-GB")}` : null }, text));
-  return h("tr", {}, h("td", {}, pin), h("th", { scope: "row" }, go), cells,
+  const sides = h("span", { class: "ms-trials__sides" }, [0, 1].map((side) => compareAs(side, trial)));
+  return h("tr", {}, h("td", {}, pin, sides), h("th", { scope: "row" }, go), cells,
     h("td", { title: new Date(trial.created * 1000).toLocaleString() }, when(trial.created) + (trial.drawn ? " · drawn" : "")),
     h("td", {}, note), h("td", {}, forget(trial)));
+}
+
+/** Puts a merge on one side of the Compare tab; B needs an A. */
+function compareAs(side, { digest, words }) {
+  const name = "AB"[side];
+  return button(name, async () => {
+    const answer = await ask("trial", { digest, visitor: visitor() });
+    if (answer.error) notice(answer.error);
+    else await pinAs(side, answer.text, words, digest);
+  }, { class: "ms-trials__side", "data-at": `${name}-${digest}`, disabled: side > state.pins.length,
+    "aria-pressed": String(state.pins[side]?.digest === digest), "aria-label": `Compare as ${name}: ${words}`,
+    title: side > state.pins.length ? "Set A first" : `Make this merge ${name} of the Compare tab` });
 }
 
 function forget(trial) {

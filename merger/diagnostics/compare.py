@@ -23,6 +23,8 @@ class CompareInfo(Info):
         groups: How many of them are independent: fonts where images share one.
         mean: Change of the mean over tasks, (3,).
         worst: Change from A's worst task to B's worst, (3,); the ends NaN where not known.
+        totals: Mean and worst of A and of B, ((mean, worst), (A, B)).
+        normalised: Whether these count each task as a share of its expert's best.
         worst_a: Which task A does worst.
         worst_b: Which task B does worst.
         measured: Whether B is a full validation, rather than a preview estimate.
@@ -42,6 +44,8 @@ class CompareInfo(Info):
     groups: np.ndarray
     mean: np.ndarray
     worst: np.ndarray
+    totals: np.ndarray
+    normalised: bool
     worst_a: int
     worst_b: int
     measured: bool

@@ -18,8 +18,10 @@ def no_data(*_: Any) -> Any:
     raise AssertionError("nothing is read")
 
 
-def image_task(name: str) -> Task:
-    return ImageTask(name, name.title(), name, {"validation": 10}, no_data, no_data)
+def image_task(name: str, best: float | None = None) -> Task:
+    scores = {} if best is None else {"validation": best}
+    args = (name, name.title(), name, {"validation": 10}, no_data, no_data)
+    return ImageTask(*args, best_scores=scores)
 
 
 class Text:
@@ -78,6 +80,19 @@ def test_different_worst_tasks_join_their_own_intervals_as_squares() -> None:
     (low2, high2), (low1, high1) = wilson(2), wilson(1)
     assert low == pytest.approx(-0.1 - ((0.1 - low1) ** 2 + (high2 - 0.2) ** 2) ** 0.5)
     assert high == pytest.approx(-0.1 + ((high1 - 0.1) ** 2 + (0.2 - low2) ** 2) ** 0.5)
+
+
+def test_mean_and_worst_count_shares_of_the_experts_best_where_all_are_known() -> None:
+    a = full(mnist=right(*[1] * 9, 0), latin=right(*[1] * 4, *[0] * 6))
+    b = full(mnist=right(*[1] * 5, *[0] * 5), latin=right(*[1] * 4, *[0] * 6))
+    info = measure_comparison([image_task("mnist", 1.0), image_task("latin", 0.5)], a, b)
+    # Shares: mnist 0.9 to 0.5, latin 0.8 to 0.8; raw, latin (0.4) would be the worst of both.
+    assert info.normalised and (info.worst_a, info.worst_b) == (1, 0)
+    assert info.totals == pytest.approx(np.array([[0.85, 0.65], [0.8, 0.5]]))
+    assert (info.mean[0], info.worst[0]) == pytest.approx((-0.2, -0.3))
+    assert info.change[:, 0] == pytest.approx([-0.4, 0.0])  # tasks stay as they are
+    half = measure_comparison([image_task("mnist", 1.0), image_task("latin")], a, b)
+    assert not half.normalised and half.worst_b == 1
 
 
 def test_images_of_one_font_count_as_one_group() -> None:

@@ -65,8 +65,13 @@ def _axis_title(info: CompareInfo) -> str:
 
 
 def _labels(info: CompareInfo) -> list[str]:
-    worst = "worst task" if info.worst_a == info.worst_b else "worst task of each"
-    return [*(short(t) for t in info.tasks), "mean over tasks", worst]
+    return [*(short(t) for t in info.tasks), *_total_names(info)]
+
+
+def _total_names(info: CompareInfo) -> tuple[str, str]:
+    if info.normalised:
+        return "mean, normalised", "worst, normalised"
+    return "mean over tasks", "worst task"
 
 
 def _styles(info: CompareInfo, colours: Mapping[str, str] | None) -> list[dict[str, Any]]:
@@ -91,7 +96,8 @@ def _styles(info: CompareInfo, colours: Mapping[str, str] | None) -> list[dict[s
 
 def _values(info: CompareInfo) -> Values:
     change, low, high = _scaled(info).T
-    hidden = np.full(len(change), np.nan)
+    # Plotly leaves whiskers out that appear while moving: what is hidden waits off the axis.
+    hidden = np.full(len(change), -9.0 * limit_of(info))
     words = [_hover(info, i) for i in range(len(change))]
 
     def dots(shown: bool) -> dict[str, Any]:
@@ -145,13 +151,11 @@ def _hover(info: CompareInfo, i: int) -> list[str]:
         scores = f"A {_number(info, info.a[i])}, B {_number(info, info.b[i])}"
         return [info.tasks[i], line, f"{scores} · {_examples(info, i)}"]
     if i == len(info.tasks):
-        return ["mean over tasks", line, f"{len(info.tasks)} tasks"]
-    return [
-        "worst task",
-        line,
-        f"A {info.tasks[info.worst_a]} {_number(info, info.a[info.worst_a])}, "
-        f"B {info.tasks[info.worst_b]} {_number(info, info.b[info.worst_b])}",
-    ]
+        a, b = (_number(info, x) for x in info.totals[0])
+        return [_total_names(info)[0], line, f"A {a}, B {b} over {len(info.tasks)} tasks"]
+    a, b = (_number(info, x) for x in info.totals[1])
+    names = f"A {info.tasks[info.worst_a]} {a}, B {info.tasks[info.worst_b]} {b}"
+    return [_total_names(info)[1], line, names]
 
 
 def _examples(info: CompareInfo, i: int) -> str:
@@ -188,19 +192,23 @@ def _look(info: CompareInfo) -> str:
         rest = f", {NO_DIFFERENCE} on {counts[2][0]}" if counts[2][0] else ""
         first = f"B against A: {said}{rest} of {len(info.tasks)} tasks."
     ends = f"95%: {_step(info, mean[1])} to {_step(info, mean[2])}"
-    return f"{first} The mean {total}: {_step(info, mean[0], True)} ({ends})."
+    name = "mean of normalised scores" if info.normalised else "mean"
+    return f"{first} The {name} {total}: {_step(info, mean[0], True)} ({ends})."
 
 
 def _caption(info: CompareInfo) -> str:
     kind = "B minus A" if info.measured else "B minus A, estimated (open)"
     which = "B is the merge on this page." if info.live else "A and B are both pinned."
+    share = " Normalised: as shares of each expert's best." if info.normalised else ""
     fonts = info.groups < info.n
     shared = " Images that share a font are resampled together." if fonts.any() else ""
-    return f"Dot: {kind}, on the same examples, with its paired 95% interval.{shared} {which}"
+    return (
+        f"Dot: {kind}, on the same examples, with its paired 95% interval.{shared}{share} {which}"
+    )
 
 
 def _alt(info: CompareInfo) -> str:
-    names = [*info.tasks, "mean over tasks", "worst task"]
+    names = [*info.tasks, *_total_names(info)]
     rows = [f"{name} {_hover(info, i)[1]}" for i, name in enumerate(names)]
     return f"Changes from merge A to merge B: {'; '.join(rows)}."
 
@@ -217,11 +225,10 @@ def _table(info: CompareInfo) -> dict[str, Any]:
         for i, task in enumerate(info.tasks)
     ]  # fmt: skip
     count, blank = len(info.tasks), [None, None, None, None]
-    a, b = info.worst_a, info.worst_b
-    means = [float(info.a.mean()), float(info.b.mean())]
-    rows.append(["mean over tasks", *means, *map(float, info.mean),
-                 _word(info.verdicts[count]), *blank])  # fmt: skip
-    name = info.tasks[a] if a == b else f"{info.tasks[a]} → {info.tasks[b]}"
-    rows.append([f"worst task ({name})", float(info.a[a]), float(info.b[b]),
-                 *map(float, info.worst), _word(info.verdicts[count + 1]), *blank])  # fmt: skip
+    a, b = (info.tasks[i] for i in (info.worst_a, info.worst_b))
+    mean, worst = _total_names(info)
+    names = [mean, f"{worst} ({a if a == b else f'{a} → {b}'})"]
+    for i, name in enumerate(names):
+        rows.append([name, *map(float, info.totals[i]), *map(float, info.rows[count + i]),
+                     _word(info.verdicts[count + i]), *blank])  # fmt: skip
     return {"columns": columns, "rows": rows}

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from merger.comparison import Row, compare_rows, measure_comparison, shared_tasks
 from merger.diagnostics.compare import CompareInfo
 from merger.errors import FeedError, TaskError
@@ -71,8 +69,7 @@ def _estimated(a: Scores, b: Scores, owners: dict[str, str]) -> CompareInfo:
 
 def _frame(scene: Scene, shown: Any) -> list[Any]:
     info: CompareInfo = shown[0]
-    same = info.worst_a == info.worst_b
-    return [*info.tasks, *info.owners, info.live, same, float(np.float64(limit_of(info)))]
+    return [*info.tasks, *info.owners, info.live, info.normalised, limit_of(info)]
 
 
 SCREEN = Screen(
@@ -93,9 +90,11 @@ SCREEN = Screen(
             why="Paired: both merges answer the same examples, so only those that changed hands "
             "count. Bonett and Price's interval (2012) where examples are independent, a "
             "bootstrap over font families where images share one or over passages of a text. "
-            "The mean joins the tasks' intervals as squares. The worst task of each is compared "
-            "with the paired interval where it is the same one, else their own intervals join as "
-            "squares (Newcombe, 1998); that it is the worst was chosen on the same examples.",
+            "The mean joins the tasks' intervals as squares. Mean and worst count shares of the "
+            "experts' best accuracies where these are known, like the headline numbers. The worst "
+            "task of each is compared with the paired interval where it is the same one, else "
+            "their own intervals join as squares (Newcombe, 1998); that it is the worst was "
+            "chosen on the same examples.",
         ),
     ),
     below="ms-changed-root",

@@ -19,6 +19,8 @@ INFO = CompareInfo(
     groups=np.array([500, 12]),
     mean=np.array([-0.02, -0.045, 0.005]),
     worst=np.array([-0.06, -0.1, -0.02]),
+    totals=np.array([[0.7, 0.68], [0.5, 0.44]]),
+    normalised=False,
     worst_a=1,
     worst_b=1,
     measured=True,
@@ -48,7 +50,7 @@ def test_changes_are_in_points_with_their_paired_intervals():
     assert dots["error_x"]["array"] == pytest.approx([3, 4, 2.5, 4])
     assert dots["error_x"]["arrayminus"] == pytest.approx([3, 4, 2.5, 4])
     assert dots["marker"]["color"][1] == "@expert-4"
-    assert traces(shape)["preview"]["x"] == [None] * 4
+    assert traces(shape)["preview"]["x"] == [-90] * 4  # waits outside the axis
     assert shape["layout"]["xaxis"]["range"] == [-10, 10]
 
 
@@ -68,7 +70,7 @@ def test_an_interval_that_holds_zero_reads_no_difference():
 def test_estimates_are_open_and_say_so():
     early = replace(INFO, measured=False, worst_b=0, worst=np.array([0.42, np.nan, np.nan]))
     shape = check(draw_compare(early))
-    assert traces(shape)["measured"]["x"] == [None] * 4
+    assert max(traces(shape)["measured"]["x"]) < shape["layout"]["xaxis"]["range"][0]
     assert traces(shape)["preview"]["marker"]["symbol"][0] == "circle-open"
     assert traces(shape)["change"]["text"][3] == "≈+42.0"
     assert shape["meta"]["kind"] == "estimated" and "estimated (open)" in shape["meta"]["caption"]
@@ -85,7 +87,15 @@ def test_fewer_bits_are_better():
 def test_the_table_has_counts_and_the_independent_groups():
     table = check(draw_compare(INFO))["meta"]["table"]
     assert table["rows"][1] == ["latin", 0.5, 0.44, -0.06, -0.1, -0.02, "worse", 40, 10, 480, 12]
-    assert table["rows"][3][0] == "worst task (latin)"
+    assert table["rows"][3][:3] == ["worst task (latin)", 0.5, 0.44]
+
+
+def test_totals_say_when_they_count_shares_of_the_experts_best():
+    share = replace(INFO, normalised=True, totals=np.array([[0.75, 0.71], [0.6, 0.5]]))
+    shape = check(draw_compare(share))
+    assert shape["layout"]["yaxis"]["ticktext"][2:] == ["mean, normalised", "worst, normalised"]
+    assert traces(shape)["measured"]["customdata"][3][2] == "A latin 60.0%, B latin 50.0%"
+    assert "shares of each expert's best" in shape["meta"]["caption"]
 
 
 def test_the_caption_says_what_b_is_and_when_fonts_are_shared():
