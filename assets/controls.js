@@ -2,7 +2,7 @@
 
 import { mountChanged } from "./studio/changed.js";
 import { mountCompare } from "./studio/compare.js";
-import { edit, look, on, state, togglePin } from "./studio/conversation.js";
+import { look, on, state, togglePin } from "./studio/conversation.js";
 import { button, h } from "./studio/dom.js";
 import { mountExperts } from "./studio/experts.js";
 import { mountExplore } from "./studio/explore.js";
@@ -16,6 +16,7 @@ import { mountMethod } from "./studio/method.js";
 import { mountMicroscope } from "./studio/microscope.js";
 import { mountRecipe } from "./studio/recipe.js";
 import { sliderRow } from "./studio/slider.js";
+import { mountStarts } from "./studio/starts.js";
 import { mountTrials } from "./studio/trials.js";
 import { mountTraining } from "./studio/training.js";
 
@@ -35,27 +36,26 @@ function sheet(body) {
 
 function buildSidebar(root) {
   const part = () => h("div", {});
-  const [experts, method, knobs, after, job] = Array.from({ length: 5 }, part);
+  const [experts, method, starts, knobs, after, job] = Array.from({ length: 6 }, part);
   const line = h("p", { class: "ms-recipe-line", id: "ms-line", tabindex: "0", "aria-label": "Recipe in one line" });
   const mark = h("span", { class: "ms-section__aside", id: "ms-digest" });
   const undoButton = button("Undo", undo, { id: "ms-undo", title: "Undo (z)" });
   const redoButton = button("Redo", redo, { id: "ms-redo", title: "Redo (Shift+z)" });
   const pinButton = button("Pin", togglePin, { id: "ms-pin", title: "Pin this merge and compare with it (p)", "aria-pressed": "false" });
-  const equal = button("Equal", () => edit((draft) => draft.experts.forEach((row) => { row.weight = 1; })),
-    { id: "ms-equal", title: "All coefficients 1" });
   const link = button("Link", (e) => copyLink(e.target), { id: "ms-share", title: "Copy a link to this merge: recipe, pin and tab" });
   const help = button("?", openHelp, { id: "ms-help", title: "Help: keys, marks, numbers (?)", "aria-label": "Help" });
   const body = h("aside", { class: "ms-sidebar", "aria-label": "Recipe" });
   body.append(
     h("div", { class: "ms-sidebar__head" }, sheet(body),
       h("div", { class: "ms-buttons", role: "group", "aria-label": "History and comparison" },
-        undoButton, redoButton, pinButton, equal, link, help)),
+        undoButton, redoButton, pinButton, link, help)),
     h("div", { class: "ms-sidebar__body", id: "ms-controls" }, section("Experts", experts), section("Method", method),
-      section("Settings", knobs), section("Afterwards", after)),
+      starts, section("Settings", knobs), section("Afterwards", after)),
     h("div", { class: "ms-sidebar__foot" }, section("Recipe", h("div", {}, line, job), mark)));
   root.replaceChildren(body);
   mountExperts(experts);
   mountMethod(method);
+  mountStarts(starts);
   mountKnobs(knobs, after);
   mountJob(job);
   on("answer", () => {

@@ -1,12 +1,14 @@
 """Named shapes that a setting can have over depth, as deviations from its mean."""
 
 SHAPES = ("flat", "rising", "falling", "middle", "ends")
-POINTS = (3, 4, 5, 6, 7, 8)
+POINTS = (2, 3, 4, 5, 6, 7, 8)
 """How many points the curve of a setting may be drawn with."""
 
 
 def deviations(shape: str, points: int) -> tuple[float, ...]:
     """Return a shape at evenly spaced depths: their sum is 0 and the largest magnitude 1.
+
+    Two points have no middle: "middle" and "ends" are flat there.
 
     A curve of mean m and swing a is m + a · deviation at each point, so all keep the mean.
 

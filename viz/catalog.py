@@ -8,6 +8,7 @@ from typing import Any
 from merger.adapted import AdaptedCheckpoint
 from merger.checkpoint import Checkpoint
 from merger.errors import MergeError, SourceError, did_you_mean
+from merger.places import count_layers
 from merger.recipe import Expert, Recipe
 from merger.sources import ModelFolder, list_models, open_source, source_steps
 from merger.tasks import find_tasks, why_no_tasks
@@ -66,6 +67,7 @@ class Family:
         group: Id of the family without a base that this one is a reading of; else its own id.
         base_name: What the base is called there; empty without one.
         refused: What lies there too and cannot be used: names, and why not.
+        layers: How many layers the names of its tensors number.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Family:
     group: str = ""
     base_name: str = ""
     refused: tuple[tuple[str, str], ...] = ()
+    layers: int = 0
 
     def choice(self, name: str) -> Choice:
         """Return the expert with this name."""
@@ -101,6 +104,7 @@ class Family:
             "group": self.group or self.id,
             "base_name": self.base_name,
             "tasks": list(self.tasks),
+            "layers": self.layers,
             "refused": [{"name": name, "why": why} for name, why in self.refused],
             "experts": [
                 {
@@ -171,6 +175,7 @@ def zoo_family() -> Family:
         choices=tuple(choices),
         tasks=tuple(t.name for t in info.tasks),
         note="Real glyphs and photographs under synthetic capture conditions.",
+        layers=count_layers(open_source("zoo:base").tensors),
     )
 
 
@@ -240,6 +245,7 @@ def _folder_family(
         group=group,
         base_name=base.name if base else "",
         refused=tuple(refused),
+        layers=count_layers(shown.tensors),
     )
 
 

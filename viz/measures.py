@@ -74,8 +74,11 @@ class Measures:
 
     def norms(self, merged: np.ndarray) -> NormsInfo:
         """Return the norms of the experts and of a merged model."""
-        plain = self._keep("norms", lambda: measure_norms(self.stack, self.grams, self.grid))
-        return with_merged(plain, self.stack, merged, self.grid)
+        return with_merged(self.moved(), self.stack, merged, self.grid)
+
+    def moved(self) -> NormsInfo:
+        """Return the norms of the experts alone."""
+        return self._keep("norms", lambda: measure_norms(self.stack, self.grams, self.grid))
 
     def histogram(self, key: str, weights: np.ndarray) -> HistogramInfo:
         """Return what the experts did to one tensor."""

@@ -17,7 +17,15 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-STYLES = ("style.css", "cards.css", "compare.css", "controls.css", "training.css", "trials.css")
+STYLES = (
+    "style.css",
+    "cards.css",
+    "compare.css",
+    "controls.css",
+    "starts.css",
+    "training.css",
+    "trials.css",
+)
 SCRIPTS = ("viz.js", "controls.js")
 PREFIX = "ms"
 BARS = {"light": "#f5f6f8", "dark": "#10151d"}  # a window's frame, as the page below it

@@ -12,6 +12,7 @@ from typing import Any
 from merger.errors import JobError, MergeError, RecipeError, SourceError
 from merger.jobs import JobRunner
 from merger.library import Library
+from merger.profiles import shape_table
 from merger.recipe import Recipe
 from merger.scorer import FullScore
 from merger.spec import METHODS
@@ -33,6 +34,7 @@ from viz.reporting import report_chart, report_facts
 from viz.scene import Scene, colours_of
 from viz.screens import panels
 from viz.session import draft_of, opening, recipe_from_text, recipe_line, recipe_of
+from viz.starts import Starts
 from viz.trials import PANEL, Trials
 
 LONGEST_VISITOR = 80
@@ -73,7 +75,7 @@ class Studio:
         reports = (self.report, self.chart)
         jobs = (self.merge, self.train, self.job, self.cancel)
         # Gradio marks the functions it may call, and a bound method cannot be marked.
-        tabs = (*Trials(self).functions(), *self.comparing.functions())
+        tabs = (*Trials(self).functions(), *self.comparing.functions(), *Starts(self).functions())
         return [_plain(method) for method in (*bound, *reports, *jobs, *tabs)]
 
     def endpoints(self) -> dict[str, Callable[..., Any]]:
@@ -104,7 +106,8 @@ class Studio:
             }
             for f in self.catalog.families
         ]
-        return {"methods": methods, "families": families, "page_url": self.page_url}
+        fixed = {"shapes": shape_table(), "page_url": self.page_url}
+        return {"methods": methods, "families": families, **fixed}
 
     @answers
     def preview(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -101,11 +101,19 @@ class Trials:
     def explore(self, request: dict[str, Any]) -> dict[str, Any]:
         """Score the next 64 settings of the current method in the background."""
         _, family, made = self.studio._made(request)
+        return {"job": self.begin(request, family, made)}
+
+    def begin(self, request: Mapping[str, Any], family: Family, made: Merge) -> dict[str, Any]:
+        """Start exploring the settings of a merge's method, and return the view of the job.
+
+        Raises:
+            RecipeError: nothing can be drawn, or there is no task.
+        """
         space_of(made.recipe)
         self._check_tasks(made)
         title = f"Explore {DRAWN} settings of {METHODS[made.recipe.method].title}"
         order = {"recipe": made.recipe.to_json(), "count": DRAWN, "seed": made.recipe.seed}
-        return {"job": self._submit("explore", order, request, family, title)}
+        return self._submit("explore", order, request, family, title)
 
     @answers
     def score_test(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +132,12 @@ class Trials:
         return {"job": self._submit("score", order, request, family, title)}
 
     def _submit(
-        self, kind: str, order: dict[str, Any], request: dict[str, Any], family: Family, title: str
+        self,
+        kind: str,
+        order: dict[str, Any],
+        request: Mapping[str, Any],
+        family: Family,
+        title: str,
     ) -> dict[str, Any]:
         owner = visitor_of(request)
         folders = [] if family.folder is None else [str(family.folder)]

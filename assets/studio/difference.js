@@ -53,5 +53,6 @@ function verbs(from, to, titleOf) {
 function say(value) {
   if (value === undefined) return "default";
   if (value === null) return "auto";
+  if (Array.isArray(value.depth)) return `${value.depth.map(short).join(" … ")} over depth`;
   return typeof value === "object" ? JSON.stringify(value) : short(value);
 }

@@ -1,6 +1,7 @@
 /** The experts: which take part, at which step, how much each counts, one alone or all together. */
 
 import { edit, on, replaceDraft, state, takePins } from "./conversation.js";
+import { withDepth } from "./depth.js";
 import { h, percent } from "./dom.js";
 import { methodOf } from "./method.js";
 import { grip, showPlace, watchKeys } from "./order.js";
@@ -103,17 +104,18 @@ function chip(row, index) {
 /** How much an expert counts; disabled, with the reason, where the method gives all the same say. */
 function coefficient({ name }, index) {
   const reason = methodOf(state.draft.method)?.weights_note;
-  const node = sliderRow({ id: `ms-weight-${index}`, kind: "row", label: `${name}: coefficient`,
-    low: -1, high: 2, step: 0.01, neutral: 1,
-    help: reason || `Multiplies the task vector of ${name}. 1 (the mark; double click) leaves it as it is.`,
+  const track = { id: `ms-weight-${index}`, label: `${name}: coefficient`, low: -1, high: 2, step: 0.01,
     get: () => state.draft.experts[index].weight,
-    set: (value) => edit((draft) => { draft.experts[index].weight = value; }) });
+    set: (value) => edit((draft) => { draft.experts[index].weight = value; }) };
+  const node = sliderRow({ ...track, kind: "row", neutral: 1,
+    help: reason || `Multiplies the task vector of ${name}. 1 (the mark; double click) leaves it as it is.` });
   if (reason) {
     node.classList.add("ms-row--disabled");
     node.show = () => {};
     for (const input of node.querySelectorAll("input")) input.disabled = true;
+    return node;
   }
-  return node;
+  return withDepth(node, { ...track, key: `weight of ${name}`, bounds: [null, null] });
 }
 
 function show() {

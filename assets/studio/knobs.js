@@ -1,6 +1,7 @@
 /** What the method and the verbs that follow can be told, a row for each setting. */
 
 import { edit, on, state } from "./conversation.js";
+import { withDepth } from "./depth.js";
 import { h } from "./dom.js";
 import { methodOf } from "./method.js";
 import { sliderRow } from "./slider.js";
@@ -48,15 +49,15 @@ function knob(method, param, get, change) {
   const start = typeof param.default === "number" ? param.default : (low + high) / 2;
   const auto = param.none && h("label", { class: "ms-knob__auto" },
     h("input", { type: "checkbox", onchange: (e) => write(e.target.checked ? null : start) }), param.none);
-  const row = sliderRow({ id, label, symbol: param.symbol, help: param.help, low, high, step: param.step ?? (param.type === "int" ? 1 : 0.01),
-    get: value, set: write, extra: auto || null });
+  const whole = param.type === "int";
+  const track = { id, label, low, high, step: param.step ?? (whole ? 1 : 0.01), get: value, set: write };
+  const row = sliderRow({ ...track, symbol: param.symbol, help: param.help, extra: auto || null });
   const plain = row.show;
   row.show = () => {
     plain();
     if (auto) auto.querySelector("input").checked = value() === null;
   };
-  row.show();
-  return row;
+  return withDepth(row, { ...track, whole, bounds: [param.low, param.high] });
 }
 
 /** The value a knob has when the draft says nothing: its default under the chosen dialect. */
