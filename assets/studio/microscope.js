@@ -9,6 +9,7 @@ const LAYERS = "layer-flow";
 export function mountMicroscope(root) {
   const whose = menu("ms-whose", "Layers: whose change", () => names(), "all experts");
   const layer = menu("ms-layer", "River: which layer", () => layers(), "all layers");
+  root.classList.add("ms-choices");
   root.replaceChildren(whose, layer);
   const show = () => { whose.show(); layer.show(); };
   for (const what of ["answer", "view"]) on(what, show);
@@ -19,7 +20,7 @@ function menu(id, label, list, all) {
   const key = id.slice(3);
   const select = h("select", { id, class: "ms-knob__number",
     onchange: () => look((view) => { view[key] = select.value || null; }) });
-  const node = h("label", { class: "ms-knob" }, h("span", { class: "ms-knob__label" }, label), select);
+  const node = h("label", { class: "ms-choices__one" }, h("span", {}, label), select);
   const fill = () => {
     const chosen = state.view[key] ?? "";
     const values = ["", ...new Set([...list(), ...(chosen ? [chosen] : [])])];
