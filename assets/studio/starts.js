@@ -10,6 +10,7 @@ let list = null;
 let dice = null;
 let job = null;
 let asked = 0;
+let attended = false;
 let thrown = null; // the seed of the last throw, while nobody has typed another
 
 export function mountStarts(node) {
@@ -21,7 +22,7 @@ export function mountStarts(node) {
   node.replaceChildren(menu);
   on("answer", ({ settled }) => { if (settled) refresh(); });
   on("draft", () => list.querySelectorAll("[aria-pressed]").forEach((b) => b.setAttribute("aria-pressed", "false")));
-  if (kept.get()) attend(kept.get());
+  on("rebuild", () => { if (kept.get() && !attended) attend(kept.get()); }); // after a reload
 }
 
 const order = (more = {}) => ({ draft: state.draft, visitor: visitor(), ...more });
@@ -43,17 +44,23 @@ async function refresh() {
   show(answer);
 }
 
+/** Writes into the entries that are there, so that a press is never lost to a new one. */
 function show({ starts, dice: why }) {
-  const focus = list.contains(document.activeElement) ? document.activeElement.id : null;
-  list.replaceChildren(...starts.map((start) => {
-    const id = `ms-start-${start.name}`;
-    return h("li", {}, button(start.title, () => go(start.name), { id, "aria-pressed": String(start.on),
-      "aria-describedby": `${id}-words`, disabled: start.off || (start.name === "best" && Boolean(kept.get())) }),
-    h("p", { class: "ms-help", id: `${id}-words` }, start.words));
-  }));
-  if (focus) document.getElementById(focus)?.focus();
+  if (list.querySelectorAll("button").length !== starts.length) list.replaceChildren(...starts.map(entry));
+  for (const start of starts) {
+    const node = list.querySelector(`#ms-start-${start.name}`);
+    node.setAttribute("aria-pressed", String(start.on));
+    node.disabled = start.off || (start.name === "best" && Boolean(kept.get()));
+    node.nextSibling.textContent = start.words;
+  }
   for (const control of dice.row.querySelectorAll("button, input")) control.disabled = Boolean(why);
-  if (why) dice.said.textContent = why;
+  if (why || dice.why) dice.said.textContent = why;
+  dice.why = why;
+}
+
+function entry({ name, title }) {
+  const id = `ms-start-${name}`;
+  return h("li", {}, button(title, () => go(name), { id, "aria-describedby": `${id}-words` }), h("p", { class: "ms-help", id: `${id}-words` }));
 }
 
 /** Goes to a start: one step that can be undone. Where it must be searched first, a job does it. */
@@ -68,6 +75,7 @@ async function go(name, more = {}) {
 
 /** Shows how far the search is, and goes to the best when it is done. */
 async function attend(text) {
+  attended = true;
   const [id, wanted] = JSON.parse(text);
   for (const best of list.querySelectorAll("#ms-start-best")) best.disabled = true;
   await follow(id, async (now) => {
@@ -75,6 +83,7 @@ async function attend(text) {
       progress(id, now);
       return;
     }
+    attended = false;
     kept.set(null);
     job.hidden = !now || now.state === "DONE";
     if (now) job.replaceChildren(h("p", { class: "ms-job__text" }, now.detail));

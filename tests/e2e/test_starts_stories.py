@@ -84,6 +84,9 @@ def test_the_best_of_64_is_searched_once_and_then_known(llama: Desk) -> None:
     assert "0 are scored so far" in words(llama, "best") or "1 are" in words(llama, "best")
     before = llama.studio("text")
     llama.page.locator("#ms-start-best").click()
+    llama.page.locator("#ms-best-cancel").wait_for()
+    llama.page.reload()  # the search goes on, and is shown again
+    menu(llama.settled())
     llama.page.locator("#ms-start-best[aria-pressed=true]").wait_for(timeout=5 * WAIT)
     llama.settled()
     said = words(llama, "best")
