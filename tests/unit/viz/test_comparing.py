@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from merger import sampled
 from merger.jobs import JobRunner
 from merger.library import Library
+from merger.live import SETS
 from merger.recipe import Recipe
 from merger.workspace import Workspace
 from tests.builders import build_llama_family
@@ -153,3 +155,21 @@ def test_a_tab_nobody_looks_at_scores_no_second_pin(studio: Studio) -> None:
     assert "sides" not in answer
     recipe, live = studio.desk.open(b, family)
     assert live.known(live.digest(recipe)) is None
+
+
+def test_of_large_models_it_waits_until_both_are_scored(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SETS.clear()
+    monkeypatch.setattr(sampled, "LIVE_ENTRIES", 9000)
+    monkeypatch.setattr(sampled, "SAMPLE_ENTRIES", 9000)
+    family = studio.catalog.families[1]
+    a, here = recipe_of(family, scale=0.111), recipe_of(family, scale=0.911)
+    early = call(studio, "compare", here, a)["error"]
+    assert "not scored" in early["why"] and "once the sliders rest" in early["todo"]
+    while call(studio, "settle", here, a).get("more"):
+        pass
+    found = call(studio, "compare", here, a, changed={"count": 2})
+    assert found["total"] and len(found["examples"]) == min(2, found["total"])
+    assert {"base", "A", "B"} <= {x["who"] for x in found["examples"][0]["answers"]}
+    SETS.clear()
