@@ -48,9 +48,11 @@ def _worst(scene: Scene) -> dict[str, Any]:
     pinned = scene.pin.scores if scene.pin else None
     delta = None
     if pinned is not None and pinned.worst is not None:
-        sees = scores.change is not None and scores.change[i].sees_difference
-        same = pinned.worst == i
-        delta = _points(value - float(pinned.normalised[pinned.worst]), sees or not same)
+        change = value - float(pinned.normalised[pinned.worst])
+        # A worst task that got worse is the new one's doing, one that got better the old one's.
+        mover = i if change < 0 else pinned.worst
+        sees = scores.change is not None and scores.change[mover].sees_difference
+        delta = _points(change, sees)
     kind = _kind(scores) | {"n": int(scores.n[i])}
     note = scores.tasks[i].title
     if pinned is not None and pinned.worst not in (None, i):
