@@ -11,7 +11,7 @@ let startButton = null;
 let following = null;
 
 export function mountJob(node) {
-  place = h("div", { class: "ms-job", role: "status", hidden: true });
+  place = h("div", { id: "ms-merge-job", class: "ms-job", role: "status", hidden: true });
   startButton = button("Merge for real", begin, { class: "ms-btn ms-btn--primary ms-btn--wide", id: "ms-merge",
     title: "Write the merged model to a folder, in the background" });
   node.replaceChildren(startButton, place);

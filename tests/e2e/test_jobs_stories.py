@@ -16,7 +16,7 @@ from tests.e2e.app_fixture import WAIT, App, Desk
 
 
 def _job(desk: Desk, state: str) -> Any:
-    card = desk.page.locator(f".ms-job[data-state={state}]")
+    card = desk.page.locator(f"#ms-merge-job[data-state={state}]")
     card.wait_for(timeout=WAIT)
     return card
 
@@ -35,7 +35,7 @@ def test_a_real_merge_survives_a_reload_and_is_what_the_preview_showed(
     recipe = Recipe.from_yaml(zoo.studio("text"))
     bars = [round(x, 4) for x in zoo.drawn("tasks")["merged"]["x"]]
     zoo.page.locator("#ms-merge").click()
-    zoo.page.locator(".ms-job").wait_for()
+    zoo.page.locator("#ms-merge-job").wait_for()
     zoo.page.reload()
     zoo.settled()
     card = _job(zoo, "DONE")
@@ -65,11 +65,11 @@ def test_the_result_can_be_downloaded_and_a_guess_cannot(zoo: Desk, zoo_app: App
 def test_another_visitor_sees_no_job_of_mine(zoo: Desk, zoo_app: App, browser: Any) -> None:
     """I merge; somebody else opens the page and sees no job."""
     zoo.page.locator("#ms-merge").click()
-    zoo.page.locator(".ms-job").wait_for()
+    zoo.page.locator("#ms-merge-job").wait_for()
     context = browser.new_context()
     try:
         other = Desk(context.new_page(), zoo_app.url).open()
-        assert not other.page.locator(".ms-job").is_visible()
+        assert not other.page.locator("#ms-merge-job").is_visible()
     finally:
         context.close()
     _job(zoo, "DONE")

@@ -43,7 +43,7 @@ def lora(page: Any, lora_app: App) -> Desk:
 
 
 def _done(desk: Desk) -> Any:
-    card = desk.page.locator(".ms-job[data-state=DONE]")
+    card = desk.page.locator("#ms-merge-job[data-state=DONE]")
     card.wait_for(timeout=WAIT)
     return card
 
