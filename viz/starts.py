@@ -19,8 +19,9 @@ from merger.words import recipe_in_words
 from viz.answers import answers
 from viz.catalog import Family
 from viz.desk import Merge
+from viz.requests import visitor_of
 from viz.session import draft_of, recipe_of
-from viz.trials import DRAWN, LARGE, Trials, visitor_of
+from viz.trials import DRAWN, LARGE, Trials
 
 if TYPE_CHECKING:
     from viz.studio import Studio

@@ -6,7 +6,6 @@ Every request carries all it needs and nothing is kept per visitor, so visitors 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from threading import Event, Lock
 from typing import Any
 
 from merger.errors import JobError, MergeError, RecipeError, SourceError
@@ -31,14 +30,13 @@ from viz.library_rows import remember
 from viz.links import link_card, pins_of
 from viz.notes import notes
 from viz.reporting import report_chart, report_facts
+from viz.requests import id_of, plain, text_of, texts_of, view_of, visible_of, visitor_of
 from viz.scene import Scene, colours_of
 from viz.screens import panels
 from viz.session import draft_of, opening, recipe_from_text, recipe_line, recipe_of
+from viz.settling import Settling
 from viz.starts import Starts
 from viz.trials import PANEL, Trials
-
-LONGEST_VISITOR = 80
-PREFIX = "ms_"  # Gradio's components have methods named load, open and so on
 
 
 @dataclass(eq=False)
@@ -61,8 +59,7 @@ class Studio:
     desk: Desk = field(default_factory=Desk)
     archive: Archive = field(init=False)
     comparing: Comparing = field(init=False)
-    _settling: dict[str, Event] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    _settling: Settling = field(default_factory=Settling)
 
     def __post_init__(self) -> None:
         self.archive = Archive(self.library)
@@ -76,7 +73,7 @@ class Studio:
         jobs = (self.merge, self.train, self.job, self.cancel)
         # Gradio marks the functions it may call, and a bound method cannot be marked.
         tabs = (*Trials(self).functions(), *self.comparing.functions(), *Starts(self).functions())
-        return [_plain(method) for method in (*bound, *reports, *jobs, *tabs)]
+        return [plain(method) for method in (*bound, *reports, *jobs, *tabs)]
 
     def endpoints(self) -> dict[str, Callable[..., Any]]:
         """Return the public endpoints by name."""
@@ -112,7 +109,7 @@ class Studio:
     @answers
     def preview(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what a draft does, estimated, within the time of a drag."""
-        self._stop_settling(request)
+        self._settling.stop(visitor_of(request))
         recipe, family, made = self._made(request)
         pin = self._pinned(request, family)
         full = self.desk.known(pin) if pin else None
@@ -121,22 +118,22 @@ class Studio:
             full = self._reference(request, made)
         scores = self.desk.preview(made, full, is_pin)
         shown = self.desk.pin(pin, score=False) if pin else None
-        scene = self.desk.scene(made, family, scores, shown, _view(request))
+        scene = self.desk.scene(made, family, scores, shown, view_of(request))
         pins = self.comparing.pins(request, family, shown, score=False)
         return self._answer(request, recipe, replace(scene, pins=pins))
 
     @answers
     def settle(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what a draft does, measured on full validation."""
-        cancel = self._start_settling(request)
+        cancel = self._settling.start(visitor_of(request))
         recipe, family, made = self._made(request)
         pin = self._pinned(request, family)
         shown = self.desk.pin(pin, score=True, cancel=cancel) if pin else None
         against = shown.scores.full if shown and shown.scores else None
         scores, more = self.desk.rest(made, against, cancel)
         if scores is not None:
-            remember(self.library, made, scores, _visitor(request))
-        scene = self.desk.scene(made, family, scores, shown, _view(request))
+            remember(self.library, made, scores, visitor_of(request))
+        scene = self.desk.scene(made, family, scores, shown, view_of(request))
         pins = self.comparing.pins(request, family, shown, score=True, cancel=cancel)
         answer = self._answer(request, recipe, replace(scene, pins=pins))
         return answer | {"reference": made.merged.digest, "more": more}
@@ -144,7 +141,7 @@ class Studio:
     @answers
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the draft that shows a recipe text, and the pins that came with it."""
-        text, sent = _text(request), request.get("previous")
+        text, sent = text_of(request), request.get("previous")
         previous = sent if isinstance(sent, dict) else None
         try:
             draft = draft_of(recipe_from_text(text, self.catalog), self.catalog, previous)
@@ -155,16 +152,16 @@ class Studio:
     @answers
     def lint(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say whether a recipe text is valid, and what it means."""
-        recipe = recipe_from_text(_text(request), self.catalog)
+        recipe = recipe_from_text(text_of(request), self.catalog)
         return {"words": f"Valid: {recipe_line(recipe)}.", "text": recipe.to_yaml()}
 
     @answers
     def report(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what a report of a recipe says, or stop measuring for it."""
         if request.get("stop"):
-            self._stop_settling(request, "report")
+            self._settling.stop(visitor_of(request), "report")
             return {}
-        cancel = self._start_settling(request, "report")
+        cancel = self._settling.start(visitor_of(request), "report")
         return report_facts(self.desk, self.catalog, request, cancel)
 
     @answers
@@ -175,17 +172,17 @@ class Studio:
     @answers
     def merge(self, request: dict[str, Any]) -> dict[str, Any]:
         """Start the real merge of a recipe in the background."""
-        recipe = recipe_from_text(_text(request), self.catalog)
+        recipe = recipe_from_text(text_of(request), self.catalog)
         family = self.catalog.family_of(recipe)
         rank = request.get("adapter")
-        return {"job": start_merge(self.jobs, recipe, _visitor(request), family, rank)}
+        return {"job": start_merge(self.jobs, recipe, visitor_of(request), family, rank)}
 
     @answers
     def train(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say how far the training curve of a draft is measured, or start measuring it."""
         recipe, family = self._draft(request)
         recipe, live = self.desk.open(recipe, family)
-        curves, owner = self.desk.curves, _visitor(request)
+        curves, owner = self.desk.curves, visitor_of(request)
         if request.get("start"):
             return {"job": job_view(curves.start(self.jobs, recipe, live, owner, family))}
         job = curves.running(self.jobs, recipe, live, owner)
@@ -198,7 +195,7 @@ class Studio:
         """Return the next look of a job."""
         seen = request.get("seen")
         try:
-            view = await next_view(self.jobs, _id(request), _visitor(request), seen)
+            view = await next_view(self.jobs, id_of(request), visitor_of(request), seen)
         except JobError:
             return {"job": None}
         return {"job": view}
@@ -206,7 +203,7 @@ class Studio:
     @async_answers
     async def cancel(self, request: dict[str, Any]) -> dict[str, Any]:
         """Ask a job to stop."""
-        job = await asyncio.to_thread(self.jobs.cancel, _id(request), _visitor(request))
+        job = await asyncio.to_thread(self.jobs.cancel, id_of(request), visitor_of(request))
         return {"job": job_view(job)}
 
     def _made(self, request: Mapping[str, Any]) -> tuple[Recipe, Family, Merge]:
@@ -241,11 +238,11 @@ class Studio:
 
     def _answer(self, request: Mapping[str, Any], recipe: Recipe, scene: Scene) -> dict[str, Any]:
         known = panels()
-        revs, stamps = _texts(request.get("revs")), _texts(request.get("stamps"))
+        revs, stamps = texts_of(request.get("revs")), texts_of(request.get("stamps"))
         shown: dict[str, Any] = {}
-        visible = _visible(request)
+        visible = visible_of(request)
         if PANEL in visible and scene.live is not None:
-            history = self.archive.history(_visitor(request), scene.live)
+            history = self.archive.history(visitor_of(request), scene.live)
             scene = replace(scene, history=history)
         for id in visible:
             if id in known:
@@ -261,72 +258,3 @@ class Studio:
             "kpis": kpis(scene),
             **self.comparing.words(request, recipe, scene.family),
         }
-
-    def _stop_settling(self, request: Mapping[str, Any], what: str = "") -> None:
-        """A visitor who moved on does not wait for what was being measured."""
-        with self._lock:
-            event = self._settling.pop(_visitor(request) + what, None)
-        if event:
-            event.set()
-
-    def _start_settling(self, request: Mapping[str, Any], what: str = "") -> Event:
-        self._stop_settling(request, what)
-        event = Event()
-        with self._lock:
-            if len(self._settling) > 1000:
-                self._settling.clear()
-            self._settling[_visitor(request) + what] = event
-        return event
-
-
-def _plain(method: Callable[..., Any]) -> Callable[..., Any]:
-    if asyncio.iscoroutinefunction(method):
-
-        async def call_later(body: Any) -> Any:
-            return await method(body)
-
-        call_later.__name__ = PREFIX + method.__name__
-        return call_later
-
-    def call(body: Any) -> Any:
-        return method(body)
-
-    call.__name__ = PREFIX + method.__name__
-    return call
-
-
-def _visitor(request: Mapping[str, Any]) -> str:
-    visitor = request.get("visitor")
-    if not isinstance(visitor, str) or not 20 <= len(visitor) <= LONGEST_VISITOR:
-        raise RecipeError("The page did not say who it is.", "Reload it.")
-    return visitor
-
-
-def _text(request: Mapping[str, Any]) -> str:
-    text = request.get("text")
-    if not isinstance(text, str):
-        raise RecipeError("The page sent no recipe text.", "Reload it.")
-    return text
-
-
-def _id(request: Mapping[str, Any]) -> str:
-    id = request.get("id")
-    if not isinstance(id, str):
-        raise JobError("The page named no job.", "Reload it.")
-    return id
-
-
-def _view(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    view = request.get("view")
-    return view if isinstance(view, dict) else {}
-
-
-def _visible(request: Mapping[str, Any]) -> list[Any]:
-    visible = request.get("visible")
-    return visible if isinstance(visible, list) else []
-
-
-def _texts(value: Any) -> Mapping[str, str]:
-    if not isinstance(value, dict):
-        return {}
-    return {k: v for k, v in value.items() if isinstance(v, str)}

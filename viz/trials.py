@@ -18,6 +18,7 @@ from viz.answers import answers
 from viz.catalog import Family
 from viz.desk import Merge
 from viz.jobs_view import job_view
+from viz.requests import visitor_of
 from viz.scene import Scene
 from viz.screens import panels
 from viz.screens.pareto import axes_of, shown_trials, wanted
@@ -224,18 +225,6 @@ def _best(scene: Scene) -> list[Trial]:
     trials, axes = shown_trials(scene), axes_of(scene)
     mask = front(points_of(trials, axes), [o.higher_is_better for o in axes])
     return [t for t, best in zip(trials, mask.tolist(), strict=True) if best]
-
-
-def visitor_of(request: Mapping[str, Any]) -> str:
-    """Return the visitor's secret; rows and jobs belong to it.
-
-    Raises:
-        RecipeError: the page did not say who it is.
-    """
-    visitor = request.get("visitor")
-    if not isinstance(visitor, str) or not 20 <= len(visitor) <= 80:
-        raise RecipeError("The page did not say who it is.", "Reload it.")
-    return visitor
 
 
 def _digest(request: Mapping[str, Any]) -> str:
