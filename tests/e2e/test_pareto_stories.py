@@ -181,6 +181,7 @@ def test_exploring_language_models_fills_the_map_and_survives_a_restart(
                 .textContent.startsWith('65 merges')""",
             timeout=WAIT,
         )
+        page.goto("about:blank")  # or its last questions meet a closed door
 
 
 def test_a_cancelled_exploration_keeps_its_points(zoo: Desk) -> None:
