@@ -234,8 +234,9 @@ def _in_words(recipe: Recipe | None, text: object) -> dict[str, Any] | None:
 
 
 def _count(value: object) -> int:
-    good = isinstance(value, int) and not isinstance(value, bool)
-    return max(1, min(value, MOST)) if good else A_PAGE  # type: ignore[type-var]
+    if not isinstance(value, int) or isinstance(value, bool):
+        return A_PAGE
+    return max(1, min(value, MOST))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -201,7 +202,7 @@ def _with_gains(
 ) -> TrainingInfo:
     """Compare the best steps once curves are whole: half a curve has no best step."""
     count = len(info.steps)
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, Any] = {}
     for name, rows in (("fixed", fixed), ("tuned", tuned)):
         best, theirs = info.best(getattr(info, name)), info.best(info.own_mean)
         if len(rows) < count or len(own) < count or best is None or theirs is None:
@@ -210,7 +211,7 @@ def _with_gains(
         found[f"{name}_fall"] = gain_of(tasks, rows[best], rows[count - 1])
         if name == "fixed":
             found["own_gain"] = gain_of(tasks, own[theirs], own[best])
-    return replace(info, **found)  # type: ignore[arg-type]
+    return replace(info, **found)
 
 
 def _count(tasks: Sequence[Task], answers: Answers | None) -> int:

@@ -1,30 +1,20 @@
 """Whole configurations: what mergekit writes for one is what we write for what we read of it."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from merger.engine import merge
-from merger.mergekit import import_mergekit
 from merger.mergekit.export import export_mergekit
 from merger.randomness import key_of, uniforms
-from merger.recipe import Recipe
-from merger.sources import open_source
 from tests.builders import build_llama_family
+from tests.conformance.pico import assert_same, read, tensors, theirs
 
 pytestmark = pytest.mark.conformance
-HINT = "mergekit is not installed here; `make conformance` installs it beside the app"
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    running = pytest.importorskip("mergekit.merge", reason=HINT)
-    configuring = pytest.importorskip("mergekit.config", reason=HINT)
-    options = pytest.importorskip("mergekit.options", reason=HINT)
 
 WEIGHED = ("{weight: 0.5}", "{weight: 0.25}", "{weight: 1}")
 MIXED = (
@@ -94,33 +84,6 @@ def half(monkeypatch: pytest.MonkeyPatch) -> None:
         "merger.inputs.uniforms", lambda *place: uniforms(key_of(0, "", ""), *place[1:]) * 0 + 0.5
     )
     monkeypatch.setattr(torch, "bernoulli", lambda chances: (chances > 0.5).to(chances.dtype))
-
-
-def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        found |= load_file(path)
-    return found
-
-
-def theirs(text: str, out: Path) -> dict[str, torch.Tensor]:
-    configuration = configuring.MergeConfiguration.model_validate(yaml.safe_load(text))
-    chosen = options.MergeOptions(copy_tokenizer=False, write_model_card=False, quiet=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        running.run_merge(configuration, str(out), chosen)
-    return tensors(out)
-
-
-def read(text: str) -> Recipe:
-    (found,) = import_mergekit(text, tensor_names=lambda s: tuple(open_source(s).tensors))
-    return found.recipe
-
-
-def assert_same(left: dict[str, Any], right: dict[str, Any]) -> None:
-    assert set(left) == set(right)
-    for key in left:
-        torch.testing.assert_close(left[key], right[key], atol=5e-7, rtol=1e-5, msg=key)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{CASES.index(case)}")

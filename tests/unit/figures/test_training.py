@@ -8,7 +8,7 @@ import pytest
 from merger.training import TrainingInfo
 from merger.training.curves import Measured, curves_of
 from tests.unit.figures.drawn import check, check_patch
-from tests.unit.training.pieces import Quiz, bits, first, subject
+from tests.unit.training.pieces import bits, first, quiz, subject
 from viz.figures.training import (
     AWAY,
     TrainingView,
@@ -23,7 +23,7 @@ UNKNOWN = np.full(3, np.nan)
 
 def info_of(own: tuple[int, ...], merged: tuple[int, ...], why: str = "") -> TrainingInfo:
     """Two experts and a merge with so many of ten right at steps 8, 16 and 32."""
-    tasks = (Quiz("mnist"), Quiz("latin"))
+    tasks = (quiz("mnist"), quiz("latin"))
     rows = [{"mnist": {"mnist": first(n)}, "latin": {"latin": first(n)}} for n in own]
     both = [{"mnist": first(n), "latin": first(n)} for n in merged]
     tried = [{1.0: row} for row in both]
@@ -116,14 +116,14 @@ def test_a_method_that_is_not_tuned_says_why() -> None:
 
 
 def test_before_anything_is_measured_the_figure_says_so() -> None:
-    info = curves_of(subject(Quiz("mnist"), Quiz("latin")), Measured(), complete=False)
+    info = curves_of(subject(quiz("mnist"), quiz("latin")), Measured(), complete=False)
     view = TrainingView(info, np.array([8, 8]), 0, UNKNOWN, False)
     meta = check(draw_training(view))["meta"]
     assert "not measured yet" in meta["look"] and "kind" not in meta
 
 
 def test_fewer_bits_are_better_and_up_is_better() -> None:
-    task = Quiz("text:mnist", "bits_per_byte")
+    task = quiz("text:mnist", "bits_per_byte")
     costs = (30.0, 20.0, 25.0)
     rows = [{task.name: bits(cost, cost + 1)} for cost in costs]
     own = [{"mnist": row} for row in rows[::-1]]

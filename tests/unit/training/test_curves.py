@@ -8,9 +8,9 @@ import pytest
 
 from merger.training import CurveStore, TrainingInfo
 from merger.training.curves import Measured, curves_of, gain_of, tasks_that_count
-from tests.unit.training.pieces import Quiz, bits, first, subject
+from tests.unit.training.pieces import bits, first, quiz, subject
 
-MNIST, LATIN = Quiz("mnist"), Quiz("latin")
+MNIST, LATIN = quiz("mnist"), quiz("latin")
 
 
 def measured(own: tuple[int, ...], merged: tuple[int, ...]) -> Measured:
@@ -62,7 +62,7 @@ def test_half_a_curve_has_no_verdict() -> None:
 
 
 def test_fewer_bits_are_better_and_gains_stay_positive_for_better() -> None:
-    task = Quiz("text:mnist", "bits_per_byte")
+    task = quiz("text:mnist", "bits_per_byte")
     costs = ((30.0, 29.0), (20.0, 21.0), (25.0, 26.0))
     rows = [{"text:mnist": bits(*pair)} for pair in costs]
     own = [{"mnist": row} for row in rows[::-1]]
@@ -72,11 +72,11 @@ def test_fewer_bits_are_better_and_gains_stay_positive_for_better() -> None:
     assert info.best(info.fixed) == 1 and not info.higher_is_better
     assert info.fixed_fall[0] == pytest.approx(0.5)
     assert info.normalised[0, 1] == pytest.approx(1.0)  # 2.05 is the expert's best too
-    assert gain_of([task], rows[0], rows[1])[0] == pytest.approx(-0.9)  # type: ignore[list-item]
+    assert gain_of([task], rows[0], rows[1])[0] == pytest.approx(-0.9)
 
 
 def test_texts_that_belong_to_nobody_are_answered_by_every_expert() -> None:
-    task = Quiz("text:mixed", "bits_per_byte")
+    task = quiz("text:mixed", "bits_per_byte")
     own = [
         {"mnist": {task.name: bits(10, 20)}, "latin": {task.name: bits(30, 40)}} for _ in range(3)
     ]
@@ -88,9 +88,9 @@ def test_texts_that_belong_to_nobody_are_answered_by_every_expert() -> None:
 
 
 def test_tasks_of_other_experts_do_not_count() -> None:
-    tasks = [MNIST, LATIN, Quiz("greek")]
-    assert tasks_that_count(tasks, ("mnist",)) == (MNIST,)  # type: ignore[arg-type]
-    assert tasks_that_count(tasks[2:], ("mnist",)) == (tasks[2],)  # type: ignore[arg-type]
+    tasks = [MNIST, LATIN, quiz("greek")]
+    assert tasks_that_count(tasks, ("mnist",)) == (MNIST,)
+    assert tasks_that_count(tasks[2:], ("mnist",)) == (tasks[2],)
 
 
 def test_nothing_is_tuned_where_that_changes_nothing() -> None:
