@@ -1,6 +1,5 @@
 """What the Compare tab is told: two merges in words, and examples that changed hands."""
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +8,10 @@ from typing import Any
 import pytest
 
 from merger import sampled
-from merger.jobs import JobRunner
-from merger.library import Library
 from merger.live import SETS
 from merger.recipe import Recipe
-from merger.workspace import Workspace
 from tests.builders import build_llama_family
+from tests.studios import open_studio
 from viz.catalog import Catalog, Family, folder_families, zoo_family
 from viz.session import draft_of
 from viz.studio import Studio
@@ -30,11 +27,8 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 @pytest.fixture
 def studio(catalog: Catalog, tmp_path: Path) -> Iterator[Studio]:
-    with (
-        contextlib.closing(Workspace(tmp_path / "ws")) as workspace,
-        contextlib.closing(JobRunner(workspace)) as jobs,
-    ):
-        yield Studio(catalog, jobs, Library(workspace), workspace)
+    with open_studio(catalog, tmp_path / "ws") as opened:
+        yield opened
 
 
 def recipe_of(

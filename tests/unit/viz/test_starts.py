@@ -1,17 +1,14 @@
 """What the menu of good starts is told, for every method, on language models."""
 
-import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from merger.jobs import JobRunner
-from merger.library import Library
 from merger.spec import METHODS
-from merger.workspace import Workspace
 from tests.builders import build_llama_family
+from tests.studios import open_studio
 from viz.catalog import Catalog, first_recipe, folder_families
 from viz.session import draft_of, recipe_of
 from viz.starts import Starts
@@ -25,11 +22,8 @@ ANN = "ann" * 10
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     folder = tmp_path_factory.mktemp("starts")
     catalog = Catalog(folder_families([build_llama_family(folder / "family", seed=11)]))
-    with (
-        contextlib.closing(Workspace(folder / "ws")) as workspace,
-        contextlib.closing(JobRunner(workspace)) as jobs,
-    ):
-        yield Studio(catalog, jobs, Library(workspace), workspace)
+    with open_studio(catalog, folder / "ws") as opened:
+        yield opened
 
 
 def opening(studio: Studio, method: str = "task_arithmetic", **change: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What the Pareto tab is told: whose rows, which order, and what cannot be asked for."""
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from merger.jobs import JobRunner
-from merger.library import Library
-from merger.workspace import Workspace
 from tests.builders import build_llama_family
+from tests.studios import open_studio
 from viz.catalog import Catalog, first_recipe, folder_families
 from viz.session import draft_of
 from viz.studio import Studio
@@ -28,11 +25,8 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 @pytest.fixture
 def studio(catalog: Catalog, tmp_path: Path) -> Iterator[Studio]:
-    with (
-        contextlib.closing(Workspace(tmp_path / "ws")) as workspace,
-        contextlib.closing(JobRunner(workspace)) as jobs,
-    ):
-        yield Studio(catalog, jobs, Library(workspace), workspace)
+    with open_studio(catalog, tmp_path / "ws") as opened:
+        yield opened
 
 
 def call(studio: Studio, name: str, scale: float = 0.5, who: str = ANN, **more: Any) -> Any:
