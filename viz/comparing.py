@@ -11,7 +11,7 @@ import numpy as np
 
 from merger.comparison import changed_hands, shared_tasks
 from merger.difference import differences
-from merger.errors import FeedError, MergeError, TaskError
+from merger.errors import FeedError, TaskError
 from merger.parts import Parts, Tensors, owner_of
 from merger.preview import SPLIT
 from merger.recipe import Recipe
@@ -23,9 +23,10 @@ from viz.answers import answers
 from viz.catalog import Family
 from viz.desk import Merge
 from viz.pictures import data_url
+from viz.requests import mapping_of, visible_of
 from viz.scene import Pin
 from viz.screens.compare import NOTHING
-from viz.session import recipe_from_text, recipe_line
+from viz.session import recipe_line
 
 if TYPE_CHECKING:
     from viz.studio import Studio
@@ -63,18 +64,18 @@ class Comparing:
             score: Score the second one now when it has not been.
             cancel: Stops scoring.
         """
-        if first is None or PANEL not in _list(request.get("visible")):
+        if first is None or PANEL not in visible_of(request):
             return ()
-        second = self.studio._pinned(request, family, "second")
+        second = self.studio.asking.pinned(request, family, "second")
         if second is None:
             return (first,)
         return (first, self.studio.desk.pin(second, score=score, cancel=cancel))
 
     def words(self, request: Mapping[str, Any], recipe: Recipe, family: Family) -> dict[str, Any]:
         """Return both merges and their differences in words, when somebody looks at the tab."""
-        if PANEL not in _list(request.get("visible")):
+        if PANEL not in visible_of(request):
             return {}
-        a, b = (self._recipe(request, family, key) for key in ("pin", "second"))
+        a, b = (self.studio.asking.pin(request.get(key), family) for key in ("pin", "second"))
         live = request.get("second") is None
         b = recipe if live else b
         rows = differences(a, b) if a is not None and b is not None else ()
@@ -89,14 +90,14 @@ class Comparing:
     @answers
     def compare(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return how many examples changed hands, and some of them with four answers each."""
-        _, family, made = self.studio._made(request)
+        _, family, made = self.studio.asking.merge(request)
         a, b = self._sides(request, family, made)
         one, two = self.studio.desk.known(a), self.studio.desk.known(b)
         if one is None or two is None:
             why = self.studio.desk.why_no_scores(a if one is None else b)
             raise TaskError("These merges are not scored on full validation.", why)
         tasks = shared_tasks(b.live.tasks, one, two)
-        asked = _mapping(request.get("changed"))
+        asked = mapping_of(request.get("changed"))
         task = next((t for t in tasks if t.name == asked.get("task")), None)
         task = _most_changed(tasks, one, two) if task is None else task
         hands = changed_hands(task, one.outcomes[task.name], two.outcomes[task.name])
@@ -119,25 +120,15 @@ class Comparing:
     def _sides(
         self, request: Mapping[str, Any], family: Family, made: Merge
     ) -> tuple[Merge, Merge]:
-        a = self.studio._pinned(request, family)
+        a = self.studio.asking.pinned(request, family)
         if a is None:
             raise FeedError(*NOTHING)
         if request.get("second") is None:
             return a, made
-        b = self.studio._pinned(request, family, "second")
+        b = self.studio.asking.pinned(request, family, "second")
         if b is None:
             raise FeedError("B is a merge of other models.", "Clear B, or set it anew.")
         return a, b
-
-    def _recipe(self, request: Mapping[str, Any], family: Family, key: str) -> Recipe | None:
-        text = request.get(key)
-        if not isinstance(text, str):
-            return None
-        try:
-            recipe = recipe_from_text(text, self.studio.catalog)
-            return recipe if self.studio.catalog.family_of(recipe).id == family.id else None
-        except MergeError:
-            return None
 
     def _examples(
         self,
@@ -237,11 +228,3 @@ def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         return A_PAGE
     return max(1, min(value, MOST))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -65,8 +65,7 @@ def id_of(request: Mapping[str, Any]) -> str:
 
 def view_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the visitor looks at: a share, a tensor, a layer."""
-    view = request.get("view")
-    return view if isinstance(view, dict) else {}
+    return mapping_of(request.get("view"))
 
 
 def visible_of(request: Mapping[str, Any]) -> list[Any]:
@@ -75,8 +74,11 @@ def visible_of(request: Mapping[str, Any]) -> list[Any]:
     return visible if isinstance(visible, list) else []
 
 
+def mapping_of(value: object) -> dict[str, Any]:
+    """Return a value if it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def texts_of(value: Any) -> Mapping[str, str]:
     """Return those entries of a mapping that are text."""
-    if not isinstance(value, dict):
-        return {}
-    return {k: v for k, v in value.items() if isinstance(v, str)}
+    return {k: v for k, v in mapping_of(value).items() if isinstance(v, str)}

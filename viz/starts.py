@@ -20,7 +20,7 @@ from viz.answers import answers
 from viz.catalog import Family
 from viz.desk import Merge
 from viz.requests import visitor_of
-from viz.session import draft_of, recipe_of
+from viz.session import draft_of
 from viz.trials import DRAWN, LARGE, Trials
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Starts:
     @answers
     def starts(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return every start with its sentence, whether it can be had, and whether it is on."""
-        made, _ = self._made(request)
+        _, _, made = self._whole(request)
         computed = [_view(s, made.recipe, s.recipe is None) for s in self._computed(made)]
         best = self._best(made, visitor_of(request))
         return {"starts": [*computed, best], "dice": _why_no_dice(made.recipe)}
@@ -54,7 +54,7 @@ class Starts:
 
         With `explored`, what is there is chosen from, however little a job brought.
         """
-        made, family = self._made(request)
+        _, family, made = self._whole(request)
         name, owner = request.get("name"), visitor_of(request)
         if name != BEST:
             return self._go(
@@ -69,7 +69,7 @@ class Starts:
     @answers
     def dice(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the draft that a seed throws."""
-        recipe, _ = self._recipe(request)
+        recipe, _ = self.studio.asking.recipe(request, solo=None)
         seed = request.get("seed")
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise RecipeError("A seed is a whole number.", "Type one, such as 1.")
@@ -85,17 +85,9 @@ class Starts:
         draft = draft_of(start.recipe, self.studio.catalog, request["draft"])
         return {"draft": draft, "words": start.words}
 
-    def _recipe(self, request: Mapping[str, Any]) -> tuple[Recipe, Family]:
-        draft = request.get("draft")
-        if not isinstance(draft, dict):
-            raise RecipeError("The page sent no recipe.", "Reload it.")
+    def _whole(self, request: Mapping[str, Any]) -> tuple[Recipe, Family, Merge]:
         # Starts are for the whole merge, also while one expert is looked at alone.
-        recipe = recipe_of({**draft, "solo": None}, self.studio.catalog)
-        return recipe, self.studio.catalog.family(draft["family"])
-
-    def _made(self, request: Mapping[str, Any]) -> tuple[Merge, Family]:
-        recipe, family = self._recipe(request)
-        return self.studio.desk.merge(recipe, family), family
+        return self.studio.asking.merge(request, solo=None)
 
     def _computed(self, made: Merge) -> list[Start]:
         """Return the starts that follow from the models alone."""

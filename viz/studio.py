@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from merger.errors import JobError, MergeError, RecipeError, SourceError
+from merger.errors import JobError, SourceError
 from merger.jobs import JobRunner
 from merger.library import Library
 from merger.profiles import shape_table
@@ -18,7 +18,8 @@ from merger.spec import METHODS
 from merger.workspace import Workspace
 from viz.answers import answers, async_answers
 from viz.archive import Archive
-from viz.catalog import Catalog, Family, first_recipe
+from viz.asking import Asking
+from viz.catalog import Catalog, first_recipe
 from viz.comparing import Comparing
 from viz.curves import Curves
 from viz.desk import Desk, Merge
@@ -33,7 +34,7 @@ from viz.reporting import report_chart, report_facts
 from viz.requests import id_of, plain, text_of, texts_of, view_of, visible_of, visitor_of
 from viz.scene import Scene, colours_of
 from viz.screens import panels
-from viz.session import draft_of, opening, recipe_from_text, recipe_line, recipe_of
+from viz.session import draft_of, opening, recipe_from_text, recipe_line
 from viz.settling import Settling
 from viz.starts import Starts
 from viz.trials import PANEL, Trials
@@ -57,11 +58,13 @@ class Studio:
     workspace: Workspace
     page_url: str = ""
     desk: Desk = field(default_factory=Desk)
+    asking: Asking = field(init=False)
     archive: Archive = field(init=False)
     comparing: Comparing = field(init=False)
     _settling: Settling = field(default_factory=Settling)
 
     def __post_init__(self) -> None:
+        self.asking = Asking(self.catalog, self.desk)
         self.archive = Archive(self.library)
         self.comparing = Comparing(self)
         self.desk.curves = Curves(self.workspace.folder / "curves")
@@ -110,8 +113,8 @@ class Studio:
     def preview(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what a draft does, estimated, within the time of a drag."""
         self._settling.stop(visitor_of(request))
-        recipe, family, made = self._made(request)
-        pin = self._pinned(request, family)
+        recipe, family, made = self.asking.merge(request)
+        pin = self.asking.pinned(request, family)
         full = self.desk.known(pin) if pin else None
         is_pin = full is not None
         if full is None:
@@ -126,8 +129,8 @@ class Studio:
     def settle(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what a draft does, measured on full validation."""
         cancel = self._settling.start(visitor_of(request))
-        recipe, family, made = self._made(request)
-        pin = self._pinned(request, family)
+        recipe, family, made = self.asking.merge(request)
+        pin = self.asking.pinned(request, family)
         shown = self.desk.pin(pin, score=True, cancel=cancel) if pin else None
         against = shown.scores.full if shown and shown.scores else None
         scores, more = self.desk.rest(made, against, cancel)
@@ -162,12 +165,12 @@ class Studio:
             self._settling.stop(visitor_of(request), "report")
             return {}
         cancel = self._settling.start(visitor_of(request), "report")
-        return report_facts(self.desk, self.catalog, request, cancel)
+        return report_facts(self.asking, request, cancel)
 
     @answers
     def chart(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return one figure of a report."""
-        return report_chart(self.desk, self.catalog, request)
+        return report_chart(self.asking, request)
 
     @answers
     def merge(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +183,7 @@ class Studio:
     @answers
     def train(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say how far the training curve of a draft is measured, or start measuring it."""
-        recipe, family = self._draft(request)
+        recipe, family = self.asking.recipe(request)
         recipe, live = self.desk.open(recipe, family)
         curves, owner = self.desk.curves, visitor_of(request)
         if request.get("start"):
@@ -206,35 +209,10 @@ class Studio:
         job = await asyncio.to_thread(self.jobs.cancel, id_of(request), visitor_of(request))
         return {"job": job_view(job)}
 
-    def _made(self, request: Mapping[str, Any]) -> tuple[Recipe, Family, Merge]:
-        recipe, family = self._draft(request)
-        return recipe, family, self.desk.merge(recipe, family)
-
-    def _draft(self, request: Mapping[str, Any]) -> tuple[Recipe, Family]:
-        draft = request.get("draft")
-        if not isinstance(draft, dict):
-            raise RecipeError("The page sent no recipe.", "Reload it.")
-        return recipe_of(draft, self.catalog), self.catalog.family(draft["family"])
-
     def _reference(self, request: Mapping[str, Any], made: Merge) -> FullScore | None:
         """Return the answers of the last full score, by its digest; they need no merge."""
         digest = request.get("reference")
         return made.live.known(digest) if isinstance(digest, str) else None
-
-    def _pinned(
-        self, request: Mapping[str, Any], family: Family, which: str = "pin"
-    ) -> Merge | None:
-        """Return the pinned merge; one of another family, or that no longer works, is left out."""
-        text = request.get(which)
-        if not isinstance(text, str):
-            return None
-        try:
-            recipe = recipe_from_text(text, self.catalog)
-            if self.catalog.family_of(recipe).id != family.id:
-                return None
-            return self.desk.merge(recipe, family)
-        except MergeError:
-            return None
 
     def _answer(self, request: Mapping[str, Any], recipe: Recipe, scene: Scene) -> dict[str, Any]:
         known = panels()

@@ -18,7 +18,7 @@ from viz.answers import answers
 from viz.catalog import Family
 from viz.desk import Merge
 from viz.jobs_view import job_view
-from viz.requests import visitor_of
+from viz.requests import mapping_of, visitor_of
 from viz.scene import Scene
 from viz.screens import panels
 from viz.screens.pareto import axes_of, shown_trials, wanted
@@ -50,11 +50,11 @@ class Trials:
     def trials(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the points and one page of the table, as they are now."""
         scene = self._scene(request)
-        revs, stamps = _mapping(request.get("revs")), _mapping(request.get("stamps"))
+        revs, stamps = mapping_of(request.get("revs")), mapping_of(request.get("stamps"))
         part = panels()[PANEL].payload(scene, revs.get(PANEL), stamps.get(PANEL))
         return {
             "panels": {} if part is None else {PANEL: part},
-            "table": table_of(scene, _mapping(request.get("table"))),
+            "table": table_of(scene, mapping_of(request.get("table"))),
             "axes": self._axes(scene),
             "methods": self._methods(scene),
             "explore": _explorable(scene),
@@ -64,7 +64,7 @@ class Trials:
     @answers
     def models(self, request: dict[str, Any]) -> dict[str, Any]:
         """Score the base or one expert by itself; say whether some are left."""
-        _, _, made = self.studio._made(request)
+        _, _, made = self.studio.asking.merge(request)
         return {"more": self.studio.desk.know_models(made)}
 
     @answers
@@ -101,7 +101,7 @@ class Trials:
     @answers
     def explore(self, request: dict[str, Any]) -> dict[str, Any]:
         """Score the next 64 settings of the current method in the background."""
-        _, family, made = self.studio._made(request)
+        _, family, made = self.studio.asking.merge(request)
         return {"job": self.begin(request, family, made)}
 
     def begin(self, request: Mapping[str, Any], family: Family, made: Merge) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Trials:
     def score_test(self, request: dict[str, Any]) -> dict[str, Any]:
         """Score the merges on the front on test, in the background; test never chooses them."""
         scene = self._scene(request)
-        _, family, made = self.studio._made(request)
+        _, family, made = self.studio.asking.merge(request)
         chosen = [t for t in _best(scene) if not t.test][:DRAWN]
         if not chosen:
             raise RecipeError(
@@ -151,10 +151,10 @@ class Trials:
         return job_view(job)
 
     def _scene(self, request: Mapping[str, Any]) -> Scene:
-        _, family, made = self.studio._made(request)
-        desk, view = self.studio.desk, _mapping(request.get("view"))
+        _, family, made = self.studio.asking.merge(request)
+        desk, view = self.studio.desk, mapping_of(request.get("view"))
         scores = None if desk.known(made) is None else desk.full(made, None)
-        pinned = self.studio._pinned(request, family)
+        pinned = self.studio.asking.pinned(request, family)
         pin = None if pinned is None else desk.pin(pinned, score=False)
         scene = desk.scene(made, family, scores, pin, view)
         history = self.studio.archive.history(visitor_of(request), made.live)
@@ -232,7 +232,3 @@ def _digest(request: Mapping[str, Any]) -> str:
     if not isinstance(digest, str) or len(digest) > 128:
         raise RecipeError("The page named no merge.", "Reload it.")
     return digest
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
