@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,11 +20,10 @@ import numpy as np
 import torch
 
 from merger.errors import TaskError
-from merger.naming import quiet_transformers
 from merger.runner import Runner
 from merger.tasks.base import Metric, Outcomes, Pause, check_split
+from merger.tasks.tokens import open_tokenizer, window_length
 
-WINDOW = 128
 MAX_WINDOWS = 256
 MAX_BYTES = 8_000_000
 # Logits of a chunk take at most 128 MiB, however large the vocabulary.
@@ -89,9 +88,9 @@ class TextTask:
     @cached_property
     def _all(self) -> Windows:
         text = self._text
-        tokenizer = _tokenizer(self.model_folder)
+        tokenizer = open_tokenizer(self.model_folder)
         encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        length = _window_length(self.model_folder)
+        length = window_length(self.model_folder)
         windows = cut_windows(encoded["input_ids"], encoded["offset_mapping"], text, length)
         if len(windows.bytes) < 2:
             raise TaskError(
@@ -139,14 +138,7 @@ class TextTask:
 
 def window_bits(runner: Runner, tokens: np.ndarray, pause: Pause | None = None) -> np.ndarray:
     """Return the bits each window (n, length) costs after its first token, in float64."""
-    _check_causal(runner)
-    vocabulary = _vocabulary(runner)
-    if tokens.size and int(tokens.max()) >= vocabulary:
-        raise TaskError(
-            f"{runner.label}: the tokenizer gives token {int(tokens.max())}, "
-            f"the model knows {vocabulary}.",
-            "Is the tokenizer in the base's folder the right one?",
-        )
+    vocabulary = check_tokens(runner, tokens)
     length = max(1, tokens.shape[1])
     work = int(MAX_WORK // max(1, runner.parameters * length))
     chunk = max(1, min(MAX_CHUNK, MAX_LOGITS // (vocabulary * length), work))
@@ -162,6 +154,23 @@ def window_bits(runner: Runner, tokens: np.ndarray, pause: Pause | None = None) 
             )
             parts.append(nats.view(len(ids), -1).double().sum(1).numpy() / math.log(2))
     return np.concatenate(parts)
+
+
+def check_tokens(runner: Runner, tokens: np.ndarray) -> int:
+    """Return how many words a causal language model knows.
+
+    Raises:
+        TaskError: it is another kind of model, or tokens that it does not know.
+    """
+    _check_causal(runner)
+    vocabulary = _vocabulary(runner)
+    if tokens.size and int(tokens.max()) >= vocabulary:
+        raise TaskError(
+            f"{runner.label}: the tokenizer gives token {int(tokens.max())}, "
+            f"the model knows {vocabulary}.",
+            "Is the tokenizer in the base's folder the right one?",
+        )
+    return vocabulary
 
 
 def _vocabulary(runner: Runner) -> int:
@@ -230,32 +239,3 @@ def _read(path: Path) -> str:
         raise TaskError(
             f"{path.name}: must be UTF-8, byte {error.start} is not.", "Convert the file."
         ) from error
-
-
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer  # noqa: PLC0415  (most tasks need no tokenizer)
-
-    quiet_transformers()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=False, local_files_only=True
-        )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise TaskError(
-            f"{folder.name}: must hold a tokenizer that transformers can read.",
-            "Copy the tokenizer files of the base into its folder.",
-        ) from error
-    if not tokenizer.is_fast:
-        raise TaskError(
-            f"{folder.name}: its tokenizer must tell where each token lies in the text.",
-            "Save it as tokenizer.json (a fast tokenizer).",
-        )
-    return tokenizer
-
-
-def _window_length(folder: Path) -> int:
-    from merger.layout import model_config  # noqa: PLC0415  (keeps the task usable without it)
-
-    config = model_config(folder) or {}
-    known: Iterable[Any] = (config.get("max_position_embeddings"), config.get("n_positions"))
-    return min([WINDOW, *(n for n in known if isinstance(n, int) and n > 1)])
