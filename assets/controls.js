@@ -17,6 +17,7 @@ import { mountMicroscope } from "./studio/microscope.js";
 import { mountRecipe } from "./studio/recipe.js";
 import { sliderRow } from "./studio/slider.js";
 import { mountStarts } from "./studio/starts.js";
+import { mountTour } from "./studio/tour.js";
 import { mountTrials } from "./studio/trials.js";
 import { mountTraining } from "./studio/training.js";
 
@@ -94,6 +95,7 @@ document.addEventListener("ms:click", (event) => {
 
 // Gradio mounts blocks one after another, and those of a tab when it is first opened.
 const ROOTS = {
+  "ms-tour-root": mountTour,
   "ms-sidebar-root": (root) => {
     buildSidebar(root);
     mountKeys();

@@ -43,7 +43,9 @@ def build_page(studio: Studio) -> gr.Blocks:
     return page
 
 
-_HEAD = "<h1>Mergescope</h1><p>Drag a coefficient and see what every task gains and loses.</p>"
+_HEAD = """\
+<h1>Mergescope</h1><p>Drag a coefficient and see what every task gains and loses.</p>
+<div id="ms-tour-root" class="ms-tour-offer"></div>"""
 
 
 def _tabs() -> None:

@@ -21,7 +21,7 @@ from viz.session import recipe_from_text
 
 def report_facts(asking: Asking, request: Mapping[str, Any], cancel: Event) -> dict[str, Any]:
     """Measure a merge and return its report without figures; `more` asks to be called again."""
-    scene, made, pins, more = _look(asking, request, cancel)
+    scene, made, pins, more = look_at(asking, request, cancel)
     return {"more": True} if more else {"more": False, "report": report_of(scene, made, pins)}
 
 
@@ -30,15 +30,24 @@ def report_chart(asking: Asking, request: Mapping[str, Any]) -> dict[str, Any]:
     spec = panels().get(str(request.get("panel")))
     if spec is None:
         raise RecipeError("The page asked for a chart that is not there.", "Reload it.")
-    scene, *_ = _look(asking, request, None)
+    scene, *_ = look_at(asking, request, None)
     part = spec.payload(scene, None, None)
     assert part is not None  # nothing is known to the page, so all is sent
     return {"figure": part.get("base"), "card": part["error"]}
 
 
-def _look(
+def look_at(
     asking: Asking, request: Mapping[str, Any], cancel: Event | None
 ) -> tuple[Scene, Merge, list[Recipe], bool]:
+    """Return the measured scene of a recipe that was sent, its merge, and the pins that work.
+
+    The last word says whether asking again would tell more.
+
+    Args:
+        asking: Reads requests.
+        request: What the page sent: the recipe's text, the pins' texts, the view.
+        cancel: Stops measuring; with None all that is slow is taken to be known.
+    """
     desk = asking.desk
     recipe = recipe_from_text(text_of(request), asking.catalog)
     family = asking.catalog.family_of(recipe)

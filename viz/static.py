@@ -23,6 +23,7 @@ STYLES = (
     "compare.css",
     "controls.css",
     "starts.css",
+    "tour.css",
     "training.css",
     "trials.css",
 )

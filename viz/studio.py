@@ -25,6 +25,7 @@ from viz.curves import Curves
 from viz.desk import Desk, Merge
 from viz.endpoints import endpoints
 from viz.facts import shown
+from viz.guiding import Guiding
 from viz.jobs_view import job_view, next_view, start_merge
 from viz.kpis import kpis
 from viz.library_rows import remember
@@ -37,6 +38,7 @@ from viz.screens import panels
 from viz.session import draft_of, opening, recipe_from_text, recipe_line
 from viz.settling import Settling
 from viz.starts import Starts
+from viz.tour import outline
 from viz.trials import PANEL, Trials
 
 
@@ -61,7 +63,7 @@ class Studio:
     asking: Asking = field(init=False)
     archive: Archive = field(init=False)
     comparing: Comparing = field(init=False)
-    _settling: Settling = field(default_factory=Settling)
+    settling: Settling = field(default_factory=Settling)
 
     def __post_init__(self) -> None:
         self.asking = Asking(self.catalog, self.desk)
@@ -76,7 +78,8 @@ class Studio:
         jobs = (self.merge, self.train, self.job, self.cancel)
         # Gradio marks the functions it may call, and a bound method cannot be marked.
         tabs = (*Trials(self).functions(), *self.comparing.functions(), *Starts(self).functions())
-        return [plain(method) for method in (*bound, *reports, *jobs, *tabs)]
+        tour = Guiding(self).functions()
+        return [plain(method) for method in (*bound, *reports, *jobs, *tabs, *tour)]
 
     def endpoints(self) -> dict[str, Callable[..., Any]]:
         """Return the public endpoints by name."""
@@ -107,12 +110,13 @@ class Studio:
             for f in self.catalog.families
         ]
         fixed = {"shapes": shape_table(), "page_url": self.page_url}
+        fixed["tour"] = outline(self.catalog)
         return {"methods": methods, "families": families, **fixed}
 
     @answers
     def preview(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what a draft does, estimated, within the time of a drag."""
-        self._settling.stop(visitor_of(request))
+        self.settling.stop(visitor_of(request))
         recipe, family, made = self.asking.merge(request)
         pin = self.asking.pinned(request, family)
         full = self.desk.known(pin) if pin else None
@@ -128,7 +132,7 @@ class Studio:
     @answers
     def settle(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what a draft does, measured on full validation."""
-        cancel = self._settling.start(visitor_of(request))
+        cancel = self.settling.start(visitor_of(request))
         recipe, family, made = self.asking.merge(request)
         pin = self.asking.pinned(request, family)
         shown = self.desk.pin(pin, score=True, cancel=cancel) if pin else None
@@ -162,9 +166,9 @@ class Studio:
     def report(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what a report of a recipe says, or stop measuring for it."""
         if request.get("stop"):
-            self._settling.stop(visitor_of(request), "report")
+            self.settling.stop(visitor_of(request), "report")
             return {}
-        cancel = self._settling.start(visitor_of(request), "report")
+        cancel = self.settling.start(visitor_of(request), "report")
         return report_facts(self.asking, request, cancel)
 
     @answers

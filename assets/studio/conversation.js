@@ -10,7 +10,7 @@ import { record } from "./history.js";
 
 const REST_MS = 250; // a drag that pauses this long is settled: full validation follows
 
-const QUIET = new Set(["job", "models", "starts"]); // what goes on in the background shows no busy bar
+const QUIET = new Set(["job", "models", "starts", "tour_words"]); // what goes on in the background shows no busy bar
 
 const listeners = new Map();
 let server = null;
@@ -30,7 +30,7 @@ export const state = {
   get pin() { return state.pins[0] ?? null; },
 };
 
-/** Listens for "draft", "rebuild", "answer", "rest", "history", "pin", "view" or "error". */
+/** Listens for "draft", "rebuild", "answer", "rest", "history", "pin", "view", "started", "tour" or "error". */
 export function on(what, fn) {
   listeners.set(what, [...(listeners.get(what) ?? []), fn]);
 }

@@ -1,6 +1,8 @@
-/** The help: keys, what the marks mean, where numbers come from. */
+/** The help: keys, what the marks mean, where numbers come from, and the tour. */
 
 import { button, h } from "./dom.js";
+import { progress, startTour } from "./tour.js";
+import { helpEntry } from "./tour_offer.js";
 
 const KEYS = [
   ["1 – 8", "show one expert alone; again: all of them"],
@@ -8,7 +10,7 @@ const KEYS = [
   ["z, Ctrl+z", "undo"], ["Shift+z", "redo"],
   ["← →", "move the slider that has the focus"],
   ["← ↑ → ↓", "walk over the cells of a map that has the focus; Enter opens one"],
-  ["Tab", "go on to the next control or chart"], ["Esc", "close this help"], ["?", "open it"],
+  ["Tab", "go on to the next control or chart"], ["Esc", "close this help, or skip the tour"], ["t", "to the card of the tour"], ["?", "open this help"],
 ];
 const MARKS = [
   ["dashed", "Dashed or hatched, “preview”", "estimated: the last full score plus the change on a small fixed subset"],
@@ -28,20 +30,24 @@ const SOURCES = [
   "Every chart has a table, and a “Why?” with its formula.",
 ];
 let dialog = null;
+let tour = null;
 
 /** Opens the help; Esc, its button and a click beside it close it, and the focus goes back. */
 export function openHelp() {
   dialog ??= document.body.appendChild(build());
+  tour.replaceChildren(...helpEntry(progress(), () => { dialog.close(); startTour(); }));
   dialog.showModal();
   dialog.scrollTop = 0;
 }
 
 function build() {
+  tour = h("div", {});
   const part = (title, ...inside) => [h("h3", {}, title), ...inside];
   const made = h("dialog", { class: "ms-dialog ms-help-card", "aria-labelledby": "ms-help-title", onkeydown: trap,
     onclick: (e) => { if (e.target === made) made.close(); } },
   h("div", { class: "ms-help-card__inside" },
     h("h2", { id: "ms-help-title" }, "Help"),
+    ...part("Guided tour", tour),
     ...part("Keys", h("dl", {}, KEYS.flatMap(([key, words]) => [h("dt", {}, h("kbd", { class: "ms-kbd" }, key)), h("dd", {}, words)]))),
     ...part("What the marks mean", h("dl", {}, MARKS.flatMap(([kind, name, words]) => [
       h("dt", {}, h("span", { class: `ms-swatch ms-swatch--${kind}`, "aria-hidden": "true" })), h("dd", {}, h("b", {}, name), `: ${words}.`)]))),

@@ -81,6 +81,7 @@ export async function start(functions) {
   await (resumed ? show(steps.present()) : replaceDraft(answer.draft));
   const fault = answer.error ?? answer.left_out ?? (link.broken ? BROKEN : null);
   if (fault) notice(fault);
+  tell("started", link);
 }
 
 /** Says whether a kept draft still fits the models and methods that are here. */
@@ -106,12 +107,13 @@ function listen() {
 
 /** Somebody followed a link on this page, or changed the address by hand. */
 async function follow() {
-  const { text, pins, tab, view, broken } = decodeLink(location.hash);
+  const { text, pins, tab, view, tour, broken } = decodeLink(location.hash);
   if (broken) {
     notice(BROKEN);
     writeHash();
     return;
   }
+  if (tour) tell("tour", tour);
   if (!text || location.hash === hash()) return;
   Object.assign(state.view, view);
   tell("view");

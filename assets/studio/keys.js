@@ -1,9 +1,10 @@
-/** Keys: 1–8 solo, p pin, z undo, Shift+Z redo, ? help; none while a field has the focus. */
+/** Keys: 1–8 solo, p pin, z undo, Shift+Z redo, t tour, ? help; none while a field has the focus. */
 
 import { state, togglePin } from "./conversation.js";
 import { solo } from "./experts.js";
 import { openHelp } from "./help.js";
 import { redo, undo } from "./journey.js";
+import { focusCard } from "./tour_card.js";
 
 /** Keys work outside fields and dialogs. */
 export function mountKeys() {
@@ -17,7 +18,7 @@ export function mountKeys() {
     else if (key === "z" || key === "Ctrl+z") undo();
     else if (key === "Z" || key === "Ctrl+Z" || key === "Ctrl+y") redo();
     else if (key === "?") openHelp();
-    else return;
+    else if (key !== "t" || !focusCard()) return;
     event.preventDefault();
   });
 }

@@ -18,6 +18,7 @@ function toCode(text) {
 /**
  * Writes a hash: #r=recipe&t=tab&k=share&x=tensor&p=pin&p=pin, recipes as base64url of their YAML.
  * What does not fit is left out: first the pins, then the recipe itself ("" is returned).
+ * Somebody may write #tour=3 by hand, to open the tour at its third stop; no page writes that.
  */
 export function encodeLink({ text, pins = [], tab = "", view = {} }) {
   const coded = (list) => [["r", toCode(text)], ["t", tab], ["k", view.topk === 0.2 ? "" : view.topk ?? ""], ["x", view.key ?? ""],
@@ -29,7 +30,7 @@ export function encodeLink({ text, pins = [], tab = "", view = {} }) {
 
 /** Reads a hash; `broken` says that it was meant to hold a recipe and does not. */
 export function decodeLink(hash) {
-  const found = { text: "", pins: [], tab: "", view: {}, broken: false };
+  const found = { text: "", pins: [], tab: "", view: {}, tour: 0, broken: false };
   if (hash.length > READ_AT_MOST) return { ...found, broken: true };
   try {
     for (const [key, value] of new URLSearchParams(hash.slice(1).replaceAll("+", "%2B"))) {
@@ -38,6 +39,7 @@ export function decodeLink(hash) {
       else if (key === "t" && TAB.test(value)) found.tab = value;
       else if (key === "k" && Number(value) > 0 && Number(value) <= 1) found.view.topk = Number(value);
       else if (key === "x" && value.length <= 300) found.view.key = value;
+      else if (key === "tour" && /^\d{1,2}$/.test(value)) found.tour = Number(value);
     }
   } catch {
     return { ...found, text: "", pins: [], broken: true };

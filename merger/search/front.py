@@ -1,4 +1,4 @@
-"""Which points no other point beats: the Pareto front, and how much lies behind it."""
+"""Which points no other point beats: the Pareto front, its knee, and how much lies behind it."""
 
 from collections.abc import Sequence
 
@@ -94,6 +94,28 @@ def stairs(points: np.ndarray, higher_is_better: Sequence[bool]) -> np.ndarray:
         corners.append((x, y))
     turned = np.array(corners, np.float64).reshape(-1, 2)
     return upright(turned, higher_is_better)
+
+
+def knee(points: np.ndarray, higher_is_better: Sequence[bool]) -> int | None:
+    """Return which point is the knee of a front of two objectives; None where it has none.
+
+    The knee lies farthest above the straight line between the ends of the front, both objectives
+    counted as shares of what the front spans: before it little is given up for much, after it
+    much for little. A front of fewer than three places, or one that bends inward, has none.
+
+    Args:
+        points: One row per point, (n, 2).
+        higher_is_better: One word per objective.
+    """
+    values = upright(points, higher_is_better)
+    if values.shape[1] != 2:
+        raise ValueError(f"a knee takes 2 objectives, got {values.shape[1]}")
+    best = np.flatnonzero(front(values, (True, True)))
+    if len(np.unique(values[best], axis=0)) < 3:
+        return None
+    low, high = values[best].min(0), values[best].max(0)
+    above = ((values[best] - low) / (high - low)).sum(1) - 1.0
+    return int(best[above.argmax()]) if above.max() > 1e-9 else None
 
 
 def _places(values: np.ndarray) -> np.ndarray:

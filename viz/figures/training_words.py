@@ -135,11 +135,12 @@ def _optima(info: TrainingInfo, own: int, best: int, gain: np.ndarray, name: str
     value = score(info, float(info.fixed[best, 0]))
     if own == best:
         return f"{first}, and so is their merge ({name}: {value})."
-    verdict = _verdict(info, gain, int(steps[own]))
-    return f"{first}; merged ({name}) at step {steps[best]} ({value}): {verdict}."
+    said = verdict(info, gain, int(steps[own]))
+    return f"{first}; merged ({name}) at step {steps[best]} ({value}): {said}."
 
 
-def _verdict(info: TrainingInfo, gain: np.ndarray, step: int) -> str:
+def verdict(info: TrainingInfo, gain: np.ndarray, step: int) -> str:
+    """Return what a paired gain over another step says, such as "no difference seen"."""
     value, low, high = (float(v) for v in gain)
     ends = f"paired 95%: {_bare(info, low)} to {_bare(info, high)}"
     if low <= 0 <= high:
@@ -172,7 +173,7 @@ def _tuned(info: TrainingInfo, best: int, own: int) -> str:
     words = f"With the {what} tuned at each step: best at step {info.steps[best]} ({value})"
     if best == own:
         return f"{words}, where the experts are."
-    return f"{words}, {_verdict(info, info.tuned_gain, int(info.steps[own]))}."
+    return f"{words}, {verdict(info, info.tuned_gain, int(info.steps[own]))}."
 
 
 def _caption(info: TrainingInfo) -> str:

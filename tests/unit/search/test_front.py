@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from merger.errors import MergeError
-from merger.search.front import front, hypervolume, ranks, stairs
+from merger.search.front import front, hypervolume, knee, ranks, stairs
 
 SENSES = st.lists(st.booleans(), min_size=1, max_size=4)
 
@@ -96,3 +96,31 @@ def test_the_stairs_turn_where_the_front_does():
 def test_points_of_another_width_are_a_mistake_of_ours():
     with pytest.raises(ValueError, match=r"points must be \(n, 2\)"):
         front(np.zeros((3, 1)), (True, True))
+
+
+def test_the_knee_is_the_point_farthest_above_the_line_between_the_ends():
+    # Shares of the spans: (0, 1), (0.8, 0.75), (0.9, 0.25), (1, 0); sums 1, 1.55, 1.15, 1.
+    points = np.array([[0.0, 8.0], [80.0, 6.0], [90.0, 2.0], [100.0, 0.0], [50.0, 5.0]])
+    assert knee(points, (True, True)) == 1
+    assert knee(points * [1.0, -1.0], (True, False)) == 1
+    assert knee(points * [-1000.0, 1.0], (False, True)) == 1
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [],
+        [[1.0, 1.0]],
+        [[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]],  # two places
+        [[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]],  # a straight line
+        [[0.0, 1.0], [0.2, 0.2], [1.0, 0.0]],  # bends inward
+        [[0.0, 1.0], [0.9, float("nan")], [1.0, 0.0]],  # nobody knows where one lies
+    ],
+)
+def test_a_front_that_does_not_bulge_has_no_knee(points):
+    assert knee(np.array(points, np.float64).reshape(-1, 2), (True, True)) is None
+
+
+def test_a_knee_takes_two_objectives():
+    with pytest.raises(ValueError, match="2 objectives, got 3"):
+        knee(np.zeros((4, 3)), (True,) * 3)
