@@ -15,8 +15,9 @@ from viz.reporting import look_at
 from viz.requests import mapping_of, view_of, visitor_of
 from viz.scene import Scene
 from viz.screens import pareto
-from viz.tour import FAMILY, Known, Stop, all_experts, stop_of
-from viz.tour_words import best_of_front, knee_of
+from viz.tour import FAMILY, Stop, stop_of
+from viz.tour_recipes import Known, all_experts
+from viz.tour_words import best_of_front
 
 if TYPE_CHECKING:
     from viz.studio import Studio
@@ -73,8 +74,7 @@ class Guiding:
         made = self.studio.desk.merge(recipe, family)
         scene = self.studio.desk.scene(made, family, None, None, _view_of(request))
         info = pareto.measure(self._with_history(scene, made, request))
-        at = knee_of(info)
-        at = best_of_front(info) if at is None else at
+        at = best_of_front(info) if info.knee is None else info.knee
         if at is None:
             return None
         row = self.studio.library.get(info.cloud.digests[at], visitor_of(request))

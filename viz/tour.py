@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from merger.recipe import Recipe, Step
+from merger.recipe import Recipe
 from merger.sizes import stored_bytes
-from merger.training import StepGrid, TrainingInfo
 from merger.words import recipe_in_words
+from viz import tour_recipes as recipes
 from viz import tour_words as words
-from viz.catalog import Catalog, first_recipe, zoo_family
+from viz.catalog import Catalog
 from viz.scene import Scene
 from viz.screens import panels
 
 FAMILY = "zoo"
-FACTOR = 0.5
-SUM = f"the plain sum (× {FACTOR:g})"
-
-
-@dataclass(frozen=True)
-class Known:
-    """What recipes of the tour may depend on.
-
-    Args:
-        all: The bundled experts, all of them at their last steps.
-        curve: The training curve of a recipe as far as it is measured, and its steps.
-        knee: The merge at the knee of the visitor's front; None without scored merges.
-    """
-
-    all: Recipe
-    curve: Callable[[Recipe], tuple[TrainingInfo | None, StepGrid]]
-    knee: Callable[[], Recipe | None]
+SUM = f"the plain sum (× {recipes.FACTOR:g})"
 
 
 @dataclass(frozen=True)
@@ -58,43 +42,10 @@ class Stop:
     at: str
     todo: str
     seconds: int
-    recipe: Callable[[Known], Recipe | None]
+    recipe: Callable[[recipes.Known], Recipe | None]
     words: Callable[[Scene], str]
-    pin: Callable[[Known], Recipe] | None = None
+    pin: Callable[[recipes.Known], Recipe] | None = None
     grows: bool = False
-
-
-def average(known: Known) -> Recipe:
-    """Return the plain average of all experts."""
-    return replace(known.all, method="average", params={})
-
-
-def plain_sum(known: Known) -> Recipe:
-    """Return task arithmetic with a common factor: the simplest merge with a knob."""
-    return replace(known.all, method="task_arithmetic", params={"scale": FACTOR})
-
-
-def stepped_back(known: Known) -> Recipe:
-    """Return the plain sum at its best measured step; halfway along where none is measured."""
-    recipe = plain_sum(known)
-    info, grid = known.curve(recipe)
-    best = None if info is None else info.best(info.fixed)
-    return grid.recipe_at(recipe, (len(grid.steps) - 1) // 2 if best is None else best)
-
-
-def ties(known: Known) -> Recipe:
-    """Return TIES with the same experts and the same factor as the plain sum."""
-    return replace(known.all, method="ties", params={"scale": FACTOR})
-
-
-def lines(known: Known) -> Recipe:
-    """Return the plain sum, scaled by depth afterwards."""
-    return replace(plain_sum(known), after=(Step("lines"),))
-
-
-def at_the_knee(known: Known) -> Recipe:
-    """Return the merge at the knee of the front; TIES where nothing is scored yet."""
-    return known.knee() or ties(known)
 
 
 def _shown(panel: str, scene: Scene) -> Any:
@@ -124,7 +75,7 @@ STOPS = (
         todo="Six experts, one model: the mean of their weights. Point at a bar for its number; "
         "the diamond is the task's own expert, the line the base.",
         seconds=30,
-        recipe=average,
+        recipe=recipes.average,
         words=lambda scene: words.of_average(_shown("tasks", scene)),
     ),
     Stop(
@@ -135,7 +86,7 @@ STOPS = (
         todo="Orange cells conflict more than chance, blue ones less. Open a cell to look into "
         "its weights.",
         seconds=30,
-        recipe=average,
+        recipe=recipes.average,
         words=lambda scene: words.of_conflict(_shown("conflict-grid", scene)),
     ),
     Stop(
@@ -144,9 +95,9 @@ STOPS = (
         tab="training",
         at=".ms-training, [data-panel=training]",
         todo=f"Every expert keeps earlier checkpoints. Here they are added up with one factor, "
-        f"{FACTOR:g}.",
+        f"{recipes.FACTOR:g}.",
         seconds=50,
-        recipe=plain_sum,
+        recipe=recipes.plain_sum,
         words=lambda scene: words.of_training(_shown("training", scene).info),
         grows=True,
     ),
@@ -158,9 +109,9 @@ STOPS = (
         todo="All experts went back in training. Move “All experts” yourself: arrow keys work, "
         "and so does undo.",
         seconds=35,
-        recipe=stepped_back,
+        recipe=recipes.stepped_back,
         words=_stepped,
-        pin=plain_sum,
+        pin=recipes.plain_sum,
     ),
     Stop(
         id="ties",
@@ -170,9 +121,11 @@ STOPS = (
         todo="The experts are fully trained again. Grey bars are the plain sum, pinned; drag the "
         "density and watch.",
         seconds=30,
-        recipe=ties,
-        words=lambda scene: words.of_change(_shown("tasks", scene), f"TIES (× {FACTOR:g})", SUM),
-        pin=plain_sum,
+        recipe=recipes.ties,
+        words=lambda scene: words.of_change(
+            _shown("tasks", scene), f"TIES (× {recipes.FACTOR:g})", SUM
+        ),
+        pin=recipes.plain_sum,
     ),
     Stop(
         id="lines",
@@ -182,11 +135,11 @@ STOPS = (
         todo="The plain sum again; what it changes is scaled afterwards, less in early layers and "
         "more in late ones.",
         seconds=25,
-        recipe=lines,
+        recipe=recipes.lines,
         words=lambda scene: words.of_change(
             _shown("tasks", scene), f"With LiNeS {SUM}", "without it"
         ),
-        pin=plain_sum,
+        pin=recipes.plain_sum,
     ),
     Stop(
         id="explore",
@@ -196,7 +149,7 @@ STOPS = (
         todo="“Explore 64” draws settings of TIES and scores each in the background. Cancel keeps "
         "what is there; going on is fine too.",
         seconds=40,
-        recipe=ties,
+        recipe=recipes.ties,
         words=lambda scene: words.of_front(_shown("pareto", scene)),
         grows=True,
     ),
@@ -207,7 +160,7 @@ STOPS = (
         at="[data-panel=pareto]",
         todo="The cross is the merge on the page. Click any point: the sliders go there.",
         seconds=25,
-        recipe=at_the_knee,
+        recipe=recipes.at_the_knee,
         words=lambda scene: words.of_knee(_shown("pareto", scene)),
     ),
     Stop(
@@ -251,8 +204,3 @@ def outline(catalog: Catalog) -> dict[str, Any]:
         "stops": [{name: getattr(stop, name) for name in fields} for stop in STOPS * there],
         "offered": there and catalog.families[0].id == FAMILY,
     }
-
-
-def all_experts() -> Recipe:
-    """Return the bundled experts at their last steps, as the page opens with them."""
-    return first_recipe(zoo_family())

@@ -7,7 +7,6 @@ import numpy as np
 from merger.diagnostics.signs import SignsInfo
 from merger.diagnostics.tasks import TaskBars
 from merger.intervals import Interval, mean_interval
-from merger.search.front import knee
 from merger.search.objective import Measured, Objective
 from merger.search.pareto import ParetoInfo
 from merger.training import TrainingInfo
@@ -130,13 +129,6 @@ def of_front(info: ParetoInfo) -> str:
     return f"{scored} here so far; {beaten} beaten by no other on both {axes}: the front."
 
 
-def knee_of(info: ParetoInfo) -> int | None:
-    """Return which merge of the cloud is the knee of the front; None where it has none."""
-    cloud = info.cloud
-    senses = (info.x.higher_is_better, info.y.higher_is_better)
-    return knee(np.stack([cloud.x[:, 0], cloud.y[:, 0]], 1), senses)
-
-
 def best_of_front(info: ParetoInfo) -> int | None:
     """Return which merge of the cloud is best on the second axis; None without one."""
     values = info.cloud.y[:, 0] * (1.0 if info.y.higher_is_better else -1.0)
@@ -149,7 +141,7 @@ def of_knee(info: ParetoInfo) -> str:
     count = int(cloud.on_front.sum())
     if best is None:
         return "No merge is scored here yet, so there is no front to have a knee."
-    at = knee_of(info)
+    at = info.knee
     if at is None:
         return (
             f"The front has {count} merge{'s' * (count != 1)} and no knee yet: explore more. This "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from merger.info import Info
-from merger.search.front import front, hypervolume, stairs
+from merger.search.front import front, hypervolume, knee, stairs
 from merger.search.objective import Measured, Objective
 from merger.search.trial import Trial, Values, points_of
 
@@ -95,6 +95,14 @@ class ParetoInfo(Info):
     experts: tuple[Mark, ...]
     pin: Mark | None
     current: Mark | None
+
+    @property
+    def knee(self) -> int | None:
+        """Which merge of the cloud is the knee of the front; None without one, and for test."""
+        if self.split != "validation":
+            return None
+        senses = (self.x.higher_is_better, self.y.higher_is_better)
+        return knee(np.stack([self.cloud.x[:, 0], self.cloud.y[:, 0]], 1), senses)
 
 
 def measure_cloud(

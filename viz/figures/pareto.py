@@ -18,6 +18,7 @@ WIDTH = 64  # characters of a recipe in words before the next line of its label
 FORMATS = {"share": ".1%", "bits_per_byte": ".4f", "ratio": ".3~g", "bytes": ",.4~s"}
 EXTRA = "<extra></extra>"
 HERE = "this merge"
+KNEE = "knee of the front"
 
 
 def draw_pareto(info: ParetoInfo) -> Figure:
@@ -83,6 +84,9 @@ def _styles(info: ParetoInfo) -> list[dict[str, Any]]:
          "showlegend": False, "line": {"color": "@accent", "width": 1.5, "dash": "dot"}},
         {**point, "name": "on the front", "showlegend": bool(info.cloud.on_front.any()),
          "marker": {"size": 9, "color": "@accent"}},
+        {**point, "name": KNEE, "showlegend": info.knee is not None,
+         "marker": {"symbol": "diamond-tall-open", "size": 19, "color": "@accent",
+                    "line": {"width": 2}}},
         {**point, "name": "pinned in the table", "showlegend": bool(info.cloud.pinned.any()),
          "marker": {"symbol": "star", "size": 13, "color": "@card",
                     "line": {"color": "@text", "width": 1.5}}},
@@ -112,6 +116,7 @@ def _still(info: ParetoInfo) -> Values:
         "merges": _points(info, rest),
         "edge": {"x": corners[:, 0], "y": corners[:, 1]},
         "on the front": _points(info, np.flatnonzero(cloud.on_front)),
+        KNEE: _points(info, np.array([] if info.knee is None else [info.knee], np.int64)),
         "pinned in the table": _points(info, np.flatnonzero(cloud.pinned)),
         "base": _marks([info.base]),
         "single experts": _marks(info.experts),

@@ -54,6 +54,11 @@ def _caption(info: ParetoInfo) -> str:
         )
     else:
         drawn += " Cross: this merge, with its 95% intervals."
+    if info.knee is not None:
+        drawn += (
+            " Knee: the front's farthest point above the line between its ends, both axes "
+            "counted as shares of what the front spans."
+        )
     if info.cloud.hidden:
         what = "test score" if info.split == "test" else "value on one of these axes"
         drawn += f" Without a {what}, not shown: {info.cloud.hidden:,}."

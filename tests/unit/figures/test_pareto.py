@@ -10,7 +10,7 @@ from merger.search.objective import TaskScale as Scale
 from merger.search.pareto import Mark, ParetoInfo, mark, measure_cloud
 from merger.search.trial import Trial
 from tests.unit.figures.drawn import check, check_patch
-from viz.figures.pareto import HERE, draw_pareto, frame_pareto, patch_pareto
+from viz.figures.pareto import HERE, KNEE, draw_pareto, frame_pareto, patch_pareto
 
 SCALES = (Scale("a", "Task A", "accuracy"), Scale("b", "Task B", "bits_per_byte"))
 KNOWN = {o.name: o for o in objectives_for(SCALES)}
@@ -56,6 +56,21 @@ def test_points_of_the_front_stand_out_and_a_line_joins_them():
     ]  # fmt: skip
     assert "2 of 3 merges are on the front, on validation." in shape["meta"]["look"]
     assert shape["meta"]["n"] == 100 and shape["meta"]["split"] == "validation"
+
+
+def test_the_knee_of_the_front_is_marked_where_there_is_one():
+    middle = trial(
+        "middle", 0.15, 0.79, 0.79
+    )  # shares of the spans: three quarters and nine tenths
+    found = info(GOOD, middle, FAR)
+    shape = check(draw_pareto(found))
+    marked = traces(shape)[KNEE]
+    assert (marked["x"], marked["y"], marked["showlegend"]) == ([0.15], [0.79], True)
+    assert marked["customdata"][0][0] == "middle" and "Knee: " in shape["meta"]["caption"]
+    for without in (info(GOOD, FAR), info(GOOD, middle, FAR, split="test"), info()):
+        shape = check(draw_pareto(without))
+        assert traces(shape)[KNEE]["x"] == [] and not traces(shape)[KNEE]["showlegend"]
+        assert "Knee: " not in shape["meta"]["caption"]
 
 
 def test_a_point_carries_its_digest_its_words_and_its_intervals():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merger.errors import MergeError
@@ -27,6 +27,7 @@ def beats(a, b, senses):
     return any(better) and not any(worse)
 
 
+@settings(deadline=None)
 @given(clouds())
 def test_the_front_holds_exactly_the_points_that_no_other_beats(cloud):
     points, senses = cloud
@@ -37,6 +38,7 @@ def test_the_front_holds_exactly_the_points_that_no_other_beats(cloud):
     assert front(points, senses).tolist() == expected
 
 
+@settings(deadline=None)
 @given(clouds())
 def test_each_rank_is_the_front_of_what_the_ranks_before_left(cloud):
     points, senses = cloud
@@ -79,6 +81,7 @@ def test_areas_of_three_objectives_are_refused_in_words():
         hypervolume(np.zeros((1, 3)), (True,) * 3, (0, 0, 0))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 6)] * 2), min_size=1, max_size=10))
 def test_the_area_is_the_number_of_unit_squares_below_the_front(points):
     covered = {(i, j) for x, y in points for i in range(x) for j in range(y)}

@@ -13,7 +13,6 @@ from tests.unit.figures.test_pareto import FAR, GOOD, info, trial
 from tests.unit.figures.test_training import info_of
 from viz.tour_words import (
     best_of_front,
-    knee_of,
     of_average,
     of_change,
     of_conflict,
@@ -159,7 +158,7 @@ def test_the_front_is_counted() -> None:
 
 def test_the_knee_says_where_it_lies_and_what_lies_beyond() -> None:
     shown = info(GOOD, MIDDLE, FAR)
-    assert shown.cloud.digests[knee_of(shown) or 0] == "middle"
+    assert shown.cloud.digests[shown.knee or 0] == "middle"
     assert shown.cloud.digests[best_of_front(shown) or 0] == "far"
     assert of_knee(shown) == (
         "Of 3 merges on the front this one bulges out most: mean normalised score 79.0% (74.0% to "
@@ -173,7 +172,7 @@ def test_a_front_without_a_knee_shows_its_best_end() -> None:
     assert said.startswith("The front has 2 merges and no knee yet: explore more.")
     assert "mean normalised score 80.0%" in said
     assert of_knee(info()).startswith("No merge is scored here yet")
-    assert knee_of(info()) is None and best_of_front(info()) is None
+    assert info().knee is None and best_of_front(info()) is None
 
 
 def test_a_merge_and_a_link_say_what_is_on_the_page() -> None:
