@@ -15,6 +15,7 @@ import numpy as np
 import merger
 from merger.card import origin_of
 from merger.checkpoint import Checkpoint
+from merger.difference import differences
 from merger.method import Method
 from merger.recipe import Recipe, Step, plain_value
 from merger.spec import METHODS
@@ -49,6 +50,7 @@ def report_of(scene: Scene, made: Merge, pins: Sequence[Recipe] = ()) -> dict[st
         "line": recipe_line(recipe),
         "digest": made.merged.digest,
         "pins": [recipe_line(pin) for pin in pins],
+        "differences": differences_table(recipe, pins),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "kpis": kpis(scene),
         "scores": scores_table(scene),
@@ -60,6 +62,7 @@ def report_of(scene: Scene, made: Merge, pins: Sequence[Recipe] = ()) -> dict[st
         "versions": versions(),
         "sections": [
             {
+                "id": screen.id,
                 "title": screen.title,
                 "panels": [{"id": p.id, "title": p.title, "why": p.why} for p in screen.panels],
             }
@@ -68,6 +71,16 @@ def report_of(scene: Scene, made: Merge, pins: Sequence[Recipe] = ()) -> dict[st
         ],
         "colours": light_colours(),
     }
+
+
+def differences_table(recipe: Recipe, pins: Sequence[Recipe]) -> dict[str, Any] | None:
+    """Return what A and B have not in common; B is the second pin, else the reported recipe."""
+    if not pins:
+        return None
+    b = pins[1] if len(pins) > 1 else recipe
+    rows = [[row.what, row.a, row.b] for row in differences(pins[0], b)]
+    caption = "What is not named here is the same in both." if rows else "They are the same."
+    return {"columns": ["what differs", "A", "B"], "rows": rows, "caption": caption}
 
 
 def scores_table(scene: Scene) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ A report is of the recipe that its button was pressed for, whatever happens on t
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -61,4 +62,9 @@ def look_at(
         scores, more = desk.full(made, against), False
     else:
         scores, more = desk.rest(made, against, cancel)
-    return desk.scene(made, family, scores, shown, view_of(request)), made, pins, more
+    scene = desk.scene(made, family, scores, shown, view_of(request))
+    if shown and len(pins) > 1:
+        # With two pins these are compared with each other, as on the page.
+        second = desk.pin(desk.merge(pins[1], family), score=True, cancel=cancel)
+        scene = replace(scene, pins=(shown, second))
+    return scene, made, pins, more

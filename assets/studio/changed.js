@@ -51,7 +51,7 @@ function show(found) {
   if (focus) document.getElementById(focus)?.focus();
 }
 
-const isText = (found) => found.metric === "bits_per_byte";
+export const isText = (found) => found.metric === "bits_per_byte";
 const taskOf = (found) => found.tasks.find((task) => task.name === found.task);
 
 function controls(found) {
@@ -68,14 +68,16 @@ function controls(found) {
         { id: `ms-changed-${kind}`, "aria-pressed": String(found.kind === kind) }))));
 }
 
-function words(found) {
+/** What was found, in one or two sentences. */
+export function words(found) {
   const { title, n, only_a: a, only_b: b } = taskOf(found);
   const all = `of ${n.toLocaleString("en-GB")} of ${found.split}`;
   if (isText(found)) return `${title}: A needs fewer bits per byte on ${a} passages, B on ${b}, ${all}. Largest difference first.`;
   return `${title}: only A is right on ${a} images, only B on ${b}, ${all}; the other ${(n - a - b).toLocaleString("en-GB")} did not change hands.`;
 }
 
-function card(example) {
+/** One example with the answers of all that were asked. */
+export function card(example) {
   const about = example.picture
     ? [h("img", { class: "ms-example__picture", src: example.picture, alt: `Image ${example.number}, ${example.label}`, width: 56, height: 56 }),
       h("p", { class: "ms-example__label" }, "true label", h("b", {}, example.label), `image ${example.number}`)]

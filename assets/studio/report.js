@@ -4,6 +4,7 @@ import { still } from "../viz/still.js";
 import { ask, notice, state } from "./conversation.js";
 import { save } from "./copy.js";
 import { button, h, visitor } from "./dom.js";
+import { changedHands } from "./report_compared.js";
 import { reportPage } from "./report_page.js";
 
 const WIDTH = 720; // pixels a chart is drawn at; it scales with the page
@@ -34,7 +35,8 @@ class Stopped extends Error {}
 async function make(show) {
   if (running) return;
   const mine = running = { stopped: false };
-  const about = { text: state.text, pins: state.pins.map((pin) => pin.text), view: { ...state.view }, visitor: visitor() };
+  const about = { text: state.text, pins: state.pins.map((pin) => pin.text), view: { ...state.view }, visitor: visitor(),
+    draft: structuredClone(state.draft) };
   const call = async (name, more) => {
     const answer = await ask(name, { ...about, ...more });
     if (mine.stopped || answer.cancelled) throw new Stopped();
@@ -44,7 +46,7 @@ async function make(show) {
   try {
     const report = await facts(call, show);
     const charts = await draw(report, call, show);
-    const text = reportPage(report, charts);
+    const text = reportPage(report, charts, await changedHands(about, call));
     save(text, `mergescope-report-${report.digest.slice(0, 12)}.html`, "text/html");
     show({ busy: false, text: `Saved, ${(new Blob([text]).size / 1e6).toFixed(1)} MB.` });
   } catch (error) {

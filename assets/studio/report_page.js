@@ -1,6 +1,7 @@
 /** Sets a report in type: one document with everything in it, nothing to load and nothing that runs. */
 
 import { h } from "./dom.js";
+import { compared, comparedWith } from "./report_compared.js";
 import { table } from "../viz/table.js";
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
@@ -23,6 +24,10 @@ table { width: 100%; border-collapse: collapse; font-size: 13px; } caption { pad
 th, td { padding: 4px 10px 4px 0; font-weight: 400; text-align: left; vertical-align: top; border-bottom: 1px solid #dde2e9; overflow-wrap: normal; }
 tbody th { font-weight: 500; } thead th { color: #4a5667; font-weight: 600; } caption { position: sticky; left: 0; width: max-content; max-width: 90vw; }
 details { margin-top: 8px; font-size: 13px; } summary { cursor: pointer; } :focus-visible { outline: 2px solid #1f4e79; outline-offset: 2px; }
+.examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); gap: 10px; padding: 0; list-style: none; } h4 { margin: 16px 0 6px; font-size: 14px; }
+.ms-example { padding: 10px; border: 1px solid #dde2e9; border-radius: 10px; break-inside: avoid; } .ms-example__picture { width: 56px; height: 56px; image-rendering: pixelated; background: #000; }
+.ms-example__label { font-size: 12px; color: #4a5667; } .ms-example__label b { display: block; font-size: 15px; color: #17202c; } .ms-example__passage { max-height: 108px; overflow-y: auto; font: 12px/1.5 ui-monospace, monospace; white-space: pre-wrap; }
+.ms-sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media print { body { max-width: none; padding: 0; } .wide { overflow: visible; } .wide svg { min-width: 0; } h2, h3 { break-after: avoid; } }
 `;
 
@@ -56,7 +61,7 @@ function chart(panel, { figure, card, svg }) {
 }
 
 /** Returns the whole report as the text of one HTML file. */
-export function reportPage(report, charts) {
+export function reportPage(report, charts, hands = null) {
   const page = document.implementation.createHTMLDocument(`${report.title} · Mergescope report`);
   page.documentElement.lang = "en";
   page.head.prepend(h("meta", { charset: "utf-8" }), h("meta", { "http-equiv": "Content-Security-Policy", content: POLICY }),
@@ -65,10 +70,11 @@ export function reportPage(report, charts) {
   page.body.append(h("main", {},
     h("h1", {}, report.title), h("p", { class: "line" }, report.line),
     h("p", { class: "muted" }, `Made ${report.made}. Digest ${report.digest}.`),
-    report.pins.length ? h("p", {}, `Compared with the pin: ${report.pins.join("; ")}.`) : null,
+    ...comparedWith(report),
     h("ul", { class: "tiles" }, report.kpis.map(tile)),
     h("h2", {}, "Scores"), ...rows(report.scores, "Scores by task"), h("p", { class: "muted" }, report.scores_note),
-    ...report.sections.flatMap((section) => [h("h2", {}, section.title), ...section.panels.map((panel) => chart(panel, charts.get(panel.id) ?? {}))]),
+    ...report.sections.flatMap((section) => [h("h2", {}, section.title), ...section.panels.map((panel) => chart(panel, charts.get(panel.id) ?? {})),
+      ...(section.id === "compare" ? compared(report, hands, rows) : [])]),
     h("h2", {}, "Settings"), h("p", {}, h("b", {}, report.method.title), `: ${report.method.summary}`),
     report.method.formula ? h("pre", {}, report.method.formula) : null,
     h("p", { class: "muted" }, `Source: ${report.method.paper}`), ...rows(report.settings, "Settings, filled in"),
