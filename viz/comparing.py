@@ -12,7 +12,7 @@ import numpy as np
 from merger.comparison import changed_hands, shared_tasks
 from merger.difference import differences
 from merger.errors import FeedError, TaskError
-from merger.parts import Parts, Tensors, owner_of
+from merger.parts import Parts, Tensors
 from merger.preview import SPLIT
 from merger.recipe import Recipe
 from merger.scorer import FullScore, read_tensors
@@ -20,6 +20,7 @@ from merger.tasks import Task
 from merger.tasks.examples import Answer, answers_of, examples_of
 from merger.words import recipe_in_words
 from viz.answers import answers
+from viz.asked import own_expert
 from viz.catalog import Family
 from viz.desk import Merge
 from viz.pictures import data_url
@@ -143,7 +144,7 @@ class Comparing:
             return []
         chosen = [int(i) for i in index]
         given = {"base": self._of_model(b, None, task, chosen)}
-        own = _own_expert(family, b, task)
+        own = own_expert(family, b.live, task)
         if own is not None:
             step = b.live.models.wanted[own].step
             at = "" if step is None else f" at step {step}"
@@ -185,15 +186,6 @@ class Comparing:
             return live.numbers(merge.recipe, merged=merge.merged)
 
         return answers_of(task, SPLIT, index, scorer, numbers, full.outcomes[task.name])
-
-
-def _own_expert(family: Family, merge: Merge, task: Task) -> str | None:
-    """Return the name of a task's own expert in a set, if there is one."""
-    wanted = merge.live.models.wanted
-    choice = next((c for c in family.choices if c.task == task.name), None)
-    if choice is not None:
-        return next((n for n, e in wanted.items() if e.source == choice.source), None)
-    return owner_of(task, wanted)
 
 
 def _most_changed(tasks: tuple[Task, ...], a: FullScore, b: FullScore) -> Task:

@@ -16,6 +16,7 @@ from viz.archive import History
 from viz.catalog import Family
 from viz.curves import Curves
 from viz.measures import Measures
+from viz.questions import Tried
 from viz.scores import Scores
 
 DEFAULT_SHARE = 0.2
@@ -60,6 +61,7 @@ class Scene:
         curves: Finds the training curve of the merge.
         history: What the visitor has scored with these models; None where nobody asks.
         pins: The pinned merges A and B with all their scores; empty where nobody asks.
+        tried: What a visitor tries out, and who answers beside the merge.
     """
 
     recipe: Recipe
@@ -75,6 +77,7 @@ class Scene:
     curves: Curves = field(default_factory=Curves)
     history: History | None = None
     pins: tuple[Pin, ...] = ()
+    tried: Tried = field(default_factory=Tried)
 
     @property
     def anchors(self) -> tuple[Mapping[str, float], Mapping[str, tuple[str, float]]]:

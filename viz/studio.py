@@ -40,6 +40,7 @@ from viz.settling import Settling
 from viz.starts import Starts
 from viz.tour import outline
 from viz.trials import PANEL, Trials
+from viz.trying import Trying
 
 
 @dataclass(eq=False)
@@ -69,6 +70,7 @@ class Studio:
         self.asking = Asking(self.catalog, self.desk)
         self.archive = Archive(self.library)
         self.comparing = Comparing(self)
+        self.trying = Trying(self)
         self.desk.curves = Curves(self.workspace.folder / "curves")
 
     def server_functions(self) -> list[Callable[..., Any]]:
@@ -78,8 +80,8 @@ class Studio:
         jobs = (self.merge, self.train, self.job, self.cancel)
         # Gradio marks the functions it may call, and a bound method cannot be marked.
         tabs = (*Trials(self).functions(), *self.comparing.functions(), *Starts(self).functions())
-        tour = Guiding(self).functions()
-        return [plain(method) for method in (*bound, *reports, *jobs, *tabs, *tour)]
+        more = (*self.trying.functions(), *Guiding(self).functions())
+        return [plain(method) for method in (*bound, *reports, *jobs, *tabs, *more)]
 
     def endpoints(self) -> dict[str, Callable[..., Any]]:
         """Return the public endpoints by name."""
@@ -127,7 +129,8 @@ class Studio:
         shown = self.desk.pin(pin, score=False) if pin else None
         scene = self.desk.scene(made, family, scores, shown, view_of(request))
         pins = self.comparing.pins(request, family, shown, score=False)
-        return self._answer(request, recipe, replace(scene, pins=pins))
+        tried = self.trying.tried(request, family)
+        return self._answer(request, recipe, replace(scene, pins=pins, tried=tried))
 
     @answers
     def settle(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +145,8 @@ class Studio:
             remember(self.library, made, scores, visitor_of(request))
         scene = self.desk.scene(made, family, scores, shown, view_of(request))
         pins = self.comparing.pins(request, family, shown, score=True, cancel=cancel)
-        answer = self._answer(request, recipe, replace(scene, pins=pins))
+        tried = self.trying.tried(request, family)
+        answer = self._answer(request, recipe, replace(scene, pins=pins, tried=tried))
         return answer | {"reference": made.merged.digest, "more": more}
 
     @answers
@@ -239,4 +243,5 @@ class Studio:
             "panels": shown,
             "kpis": kpis(scene),
             **self.comparing.words(request, recipe, scene.family),
+            **self.trying.cards(request, scene),
         }
