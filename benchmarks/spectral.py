@@ -1,6 +1,9 @@
 """How long spectral methods take beside the bare decompositions of the same matrices.
 
-python -m benchmarks.spectral [ROWS COLUMNS EXPERTS]     # 4096 11008 4 is a layer of 7 billion
+python -m benchmarks.spectral [ROWS COLUMNS EXPERTS [METHOD …]]
+
+4096 × 11008 is a layer of a model of 7 billion. Named methods are measured again beside what was
+found before; without names everything is, the bare decompositions first.
 
 Every method runs in a process of its own, on one thread, and is asked for one whole merge: what
 it surveys beforehand counts too. Seconds are the processor's, which other programs disturb least.
@@ -73,14 +76,15 @@ def _call(
     return lambda: merge_tensors(name, models, base)
 
 
-def main(rows: int = 1024, columns: int = 4096, experts: int = 4) -> None:
+def main(rows: int, columns: int, experts: int, *names: str) -> None:
     """Measure each method, print it, and add it to the last results at once."""
     sizes = [str(size) for size in (rows, columns, experts)]
     path = HERE / "spectral.json"
     results = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    found: dict[str, Any] = {}
-    results[" × ".join(sizes)] = {"date": date.today().isoformat(), "methods": found}
-    for name in (BARE, *methods()):
+    at = results.setdefault(" × ".join(sizes), {"methods": {}})
+    at["date"] = date.today().isoformat()
+    found: dict[str, Any] = at["methods"]
+    for name in names or (BARE, *methods()):
         command = [sys.executable, "-m", "benchmarks.spectral", "--one", name, *sizes]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         found[name] = json.loads(said)
@@ -136,4 +140,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measure(sys.argv[2], *map(int, sys.argv[3:]))))
     else:
-        main(*map(int, sys.argv[1:]))
+        rows, columns, experts = map(int, sys.argv[1:4] or (1024, 4096, 4))
+        main(rows, columns, experts, *sys.argv[4:])

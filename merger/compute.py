@@ -10,6 +10,7 @@ from merger.checkpoint import TORCH_NAMES, Checkpoint
 from merger.errors import MergeError, RecipeError
 from merger.feeds import Serving
 from merger.inputs import CheckpointInputs, Inputs, is_finite
+from merger.kernels.choice import FastForms
 from merger.lazy import Tensor, torch
 from merger.pieces import BLOCK, Piece, cut_up
 from merger.plan import BASE, Plan, TensorPlan
@@ -49,9 +50,10 @@ def prepare(
         data: For each feed from calibration data, one checkpoint per expert.
     """
     inputs = CheckpointInputs(plan, base, experts, data)
-    survey = Survey(plan, inputs, cache, report, cancel, device)
+    fast = FastForms(plan, inputs, device)
+    survey = Survey(plan, inputs, cache, report, cancel, device, fast)
     survey.take()
-    return Prepared(plan, inputs, survey, cancel, device)
+    return Prepared(plan, inputs, survey, fast, cancel, device)
 
 
 class Prepared:
@@ -62,6 +64,7 @@ class Prepared:
         plan: Plan,
         inputs: CheckpointInputs,
         survey: Survey,
+        fast: FastForms,
         cancel: Event | None = None,
         device: str = "cpu",
     ) -> None:
@@ -71,6 +74,7 @@ class Prepared:
         self._cancel = cancel
         self._device = device
         self._lock = Lock()
+        self._fast = fast
         self._whole: Mapping[str, Tensor] | None = None
 
     @property
@@ -110,7 +114,11 @@ class Prepared:
             values = self._model()[block.key][..., block.start : block.stop]
         else:
             piece = Piece((tensor,), block.start, block.stop)
-            values = merged(Serving(self.plan, self._inputs, self._survey, piece, self._device))
+            serving = Serving(self.plan, self._inputs, self._survey, piece, self._device)
+            fast = self._fast.merge(serving)
+            if fast is not None:
+                return fast
+            values = merged(serving)
         return round_once(values.cpu(), tensor)
 
     def change(self, key: str) -> Tensor:

@@ -22,6 +22,7 @@ FAMILIES = (
 )  # fmt: skip
 Neutral = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 Order = Callable[[Mapping[str, Any], int], bool]
+Memory = tuple[float, float] | Callable[[int, int, int], float]
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,10 @@ class Method:
     experts: tuple[int, int | None]
     order: Order | None = None
     evidence: Evidence | None = None
-    memory: tuple[float, float] | None = None
+    memory: Memory | None = None
     _by_name: Mapping[str, Param] = field(repr=False, default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    linear: Signature | None = None
 
     @property
     def fn(self) -> Callable[..., Any]:
@@ -66,8 +68,16 @@ class Method:
         """ "delta", "weight", "per_task" or "deltas"."""
         return self.signature.output
 
-    def pieces(self, n: int) -> float:
-        """Return how many pieces of float32 it makes at most while it works, the result too."""
+    def pieces(self, n: int, rows: int = 1, columns: int = 1) -> float:
+        """Return how many pieces of float32 it makes at most while it works, the result too.
+
+        Args:
+            n: The number of experts.
+            rows: Rows of the matrix.
+            columns: Columns of the matrix, which counts as small enough for double precision.
+        """
+        if callable(self.memory):
+            return max(n + 3.0, self.memory(n, rows, columns))
         each, rest = self.memory or (1.0, 3.0)
         return max(n + 3.0, each * n + rest)
 

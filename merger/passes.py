@@ -8,6 +8,7 @@ from typing import Any
 
 from merger.feeds import Serving
 from merger.inputs import Inputs
+from merger.kernels.choice import FastForms
 from merger.lru import Lru
 from merger.pieces import BLOCK, Piece, cut_up
 from merger.plan import Plan, TensorPlan
@@ -45,6 +46,7 @@ class Passes(ABC):
         report: Told how far a pass over the model is.
         cancel: Stops a pass.
         device: Where methods compute.
+        fast: Faster ways to the same statistics, if there are any.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Passes(ABC):
         report: Report | None = None,
         cancel: Event | None = None,
         device: str = "cpu",
+        fast: FastForms | None = None,
     ) -> None:
         self.plan = plan
         self.inputs = inputs
@@ -62,6 +65,7 @@ class Passes(ABC):
         self._report = report
         self._cancel = cancel
         self._device = device
+        self._fast = fast
         # Without a budget: what this merge has found must not be lost while it runs.
         self._known: Lru[Any] = Lru(1 << 62)
 

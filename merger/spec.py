@@ -12,11 +12,12 @@ From that come the list of methods, sliders, tooltips, recipes, messages and con
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
+from merger.combination import Combination
 from merger.errors import RecipeError, did_you_mean
 from merger.evidence import EVIDENCE, Evidence
 from merger.knobs import Knob, Param, Share
 from merger.lazy import Tensor
-from merger.method import METHODS, SCOPES, Method, Neutral, Order, Scope, Stage
+from merger.method import METHODS, SCOPES, Memory, Method, Neutral, Order, Scope, Stage
 from merger.notices import Notice
 from merger.signature import Feed, FeedUse, Of, Output, read_signature, summary_of
 
@@ -27,6 +28,8 @@ __all__ = [
     "SCOPES",
     "Base",
     "Coefficients",
+    "Combination",
+    "Combined",
     "Costly",
     "Cut",
     "Delta",
@@ -111,6 +114,8 @@ Weight = Annotated[Tensor, Output("weight")]
 """The merged weights themselves."""
 PerTask = Annotated[Tensor, Output("per_task")]
 """One merged model per expert, (n, *piece), as weights."""
+Combined = Annotated[Combination | None, Output("combination")]
+"""What a method comes down to where it adds up experts, each multiplied by a number."""
 
 LAWS: Mapping[str, str] = {
     "zero": "where nothing changed, or everything is multiplied by 0, the base comes back exactly",
@@ -153,7 +158,8 @@ def merge_method(
     order: Order | None = None,
     evidence: Evidence | None = None,
     notices: tuple[Notice, ...] = (),
-    memory: tuple[float, float] | None = None,
+    memory: Memory | None = None,
+    linear: Callable[..., Combination | None] | None = None,
 ) -> Callable[[F], F]:
     """Register a function as a merge method and return it unchanged.
 
@@ -170,8 +176,13 @@ def merge_method(
         order: Whether the order of n experts counts, where that depends on the settings;
             otherwise it does unless the method claims to be symmetric.
         evidence: How sure its specification is; see `EVIDENCE`.
-        memory: How many pieces of float32 it makes for each expert and besides, measured; only
-            where that is more than n + 3 (docs/decisions/0012-what-a-method-may-allocate.md).
+        memory: How many pieces of float32 it makes for each expert and besides, measured in
+            double precision; only where that is more than n + 3. A function of the number of
+            experts, rows and columns holds for single precision too
+            (docs/decisions/0012-what-a-method-may-allocate.md).
+        linear: A function of feeds and settings of the method that says what it comes down to,
+            where it adds up experts that are multiplied by numbers; large merges then take a
+            faster way to the same bytes. None says that these settings do something else.
         notices: What to say of settings that are valid but surely not meant.
     Raises:
         TypeError: the signature breaks a rule of the grammar.
@@ -183,6 +194,7 @@ def merge_method(
         method = Method(
             fn.__name__, title, family, summary_of(fn), paper, signature, laws, neutral or {},
             scope, stage, dialects or {}, experts, order, evidence, memory, by_name, notices,
+            None if linear is None else read_signature(linear),
         )  # fmt: skip
         _check(method)
         METHODS.add(method)

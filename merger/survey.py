@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from merger.algebra import CHUNK, l1, sum_of_squares
+from merger.algebra import l1, sum_of_squares
 from merger.feeds import Serving
 from merger.lazy import Tensor, torch
 from merger.passes import SurveyCache, place_of, signature_of
 from merger.pieces import Piece
 from merger.plan import TensorPlan
+from merger.products import add_products
 from merger.ranking import Ranking
 from merger.settings import Stage
 from merger.signature import FeedUse, Of
 
-__all__ = ["Survey", "SurveyCache", "add_products"]
+__all__ = ["Survey", "SurveyCache"]
 
 
 class Survey(Ranking):
@@ -122,6 +123,8 @@ class Survey(Ranking):
         n = self.plan.n
         products = np.zeros((n, n))
         for serving in self._pieces((tensor,), ""):
+            if self._fast is not None and self._fast.add_products(products, serving, use):
+                continue
             if use.of.on is not None:
                 stack = serving.evaluate(stage, signature_of(use.of.on), weighted=False)
             else:
@@ -160,17 +163,6 @@ class Survey(Ranking):
             squares = [sum_of_squares(row) for row in values.reshape(-1, len(serving.piece))]
             found = [a + b for a, b in zip(found or [0.0] * len(squares), squares, strict=True)]
         return tuple(sqrt(square) for square in found)
-
-
-def add_products(products: np.ndarray, stack: np.ndarray) -> None:
-    """Add inner products of the rows to an (n, n) float64 matrix, over pieces of fixed length."""
-    for start in range(0, stack.shape[1], CHUNK):
-        rows = stack[:, start : start + CHUNK].astype(np.float64)
-        for i, left in enumerate(rows):
-            for j in range(i, len(rows)):
-                # Not BLAS, whose sums depend on the number of threads.
-                products[i, j] += np.einsum("i,i->", left, rows[j])
-                products[j, i] = products[i, j]
 
 
 def _surveyed(stage: Stage) -> list[FeedUse]:

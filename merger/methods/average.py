@@ -1,7 +1,12 @@
 """Average: the plain mean of the experts' weights."""
 
 from merger.algebra import mean
-from merger.spec import Weight, Weights, merge_method
+from merger.spec import Coefficients, Combination, Combined, Weight, Weights, merge_method
+
+
+def combined(weights: Coefficients) -> Combined:
+    """Return what it comes down to."""
+    return Combination((1.0,) * len(weights), len(weights))
 
 
 @merge_method(
@@ -10,6 +15,7 @@ from merger.spec import Weight, Weights, merge_method
     paper="arXiv:2203.05482",
     evidence="code run",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+    linear=combined,
 )
 def average(theta: Weights) -> Weight:
     """Average the experts' weights, each counting the same.

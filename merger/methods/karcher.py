@@ -6,9 +6,38 @@ from typing import Annotated
 
 from merger.algebra import divisor
 from merger.spaces import Origin, Space, vectors, walk
-from merger.spec import Coefficients, Knob, Weight, WeightGram, Weights, merge_method, of
+from merger.spec import (
+    Coefficients,
+    Combination,
+    Combined,
+    Knob,
+    Weight,
+    WeightGram,
+    Weights,
+    merge_method,
+    of,
+)
 
 Matrix = list[list[float]]
+
+
+Steps = Annotated[int, Knob(1, 100, slider=(1, 100), step=1)]
+Least = Annotated[float, Knob(0.0, slider=(0.0, 0.001), step=1e-6)]
+Products = Annotated[WeightGram, of(on=vectors)]
+
+
+def combined(
+    gram: Products,
+    weights: Coefficients,
+    *,
+    max_iter: Steps = 10,
+    tol: Least = 1e-5,
+    space: Space = "weights",
+) -> Combined:
+    """Return what it comes down to."""
+    whole = divisor(weights)
+    shares = _coefficients(gram.tolist(), [w / whole for w in weights], max_iter, tol)
+    return Combination(tuple(shares), on_base=space == "task_vectors")
 
 
 @merge_method(
@@ -17,15 +46,16 @@ Matrix = list[list[float]]
     paper="arXiv:2603.04972",
     evidence="code run",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "local"),
+    linear=combined,
 )
 def karcher(
     theta: Weights,
     origin: Origin,
-    gram: Annotated[WeightGram, of(on=vectors)],
+    gram: Products,
     weights: Coefficients,
     *,
-    max_iter: Annotated[int, Knob(1, 100, slider=(1, 100), step=1)] = 10,
-    tol: Annotated[float, Knob(0.0, slider=(0.0, 0.001), step=1e-6)] = 1e-5,
+    max_iter: Steps = 10,
+    tol: Least = 1e-5,
     space: Space = "weights",
 ) -> Weight:
     """Find the mean of the experts' directions on the sphere, at their mean length.

@@ -2,7 +2,19 @@
 
 from merger.algebra import divisor, weighted_total
 from merger.notices import SAME_FACTOR, only
-from merger.spec import Coefficients, Weight, Weights, merge_method
+from merger.spec import (
+    Coefficients,
+    Combination,
+    Combined,
+    Weight,
+    Weights,
+    merge_method,
+)
+
+
+def combined(weights: Coefficients, *, normalize: bool = True) -> Combined:
+    """Return what it comes down to."""
+    return Combination(weights, divisor(weights) if normalize else 1.0)
 
 
 @merge_method(
@@ -12,6 +24,7 @@ from merger.spec import Coefficients, Weight, Weights, merge_method
     evidence="code run",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     notices=(only("normalize", True, SAME_FACTOR),),
+    linear=combined,
 )
 def linear(theta: Weights, weights: Coefficients, *, normalize: bool = True) -> Weight:
     """Average the experts' weights, each counting as much as its coefficient says.

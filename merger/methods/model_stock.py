@@ -3,7 +3,12 @@
 from math import sqrt
 
 from merger.algebra import mean
-from merger.spec import Delta, Deltas, Gram, merge_method
+from merger.spec import Coefficients, Combination, Combined, Delta, Deltas, Gram, merge_method
+
+
+def combined(weights: Coefficients, gram: Gram, *, clamp: bool = True) -> Combined:
+    """Return what it comes down to."""
+    return Combination(weights, len(weights), _ratio(gram.tolist(), clamp), on_base=True)
 
 
 @merge_method(
@@ -12,6 +17,7 @@ from merger.spec import Delta, Deltas, Gram, merge_method
     paper="arXiv:2403.19522",
     evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
+    linear=combined,
 )
 def model_stock(tau: Deltas, gram: Gram, *, clamp: bool = True) -> Delta:
     """Go from the base towards the experts' mean, further the more they agree.

@@ -5,11 +5,32 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from merger.algebra import divisor
+from merger.lazy import Tensor
 from merger.spaces import Origin, Space, vectors, walk
-from merger.spec import Coefficients, Weight, WeightGram, Weights, merge_method, of
+from merger.spec import (
+    Coefficients,
+    Combination,
+    Combined,
+    Weight,
+    WeightGram,
+    Weights,
+    merge_method,
+    of,
+)
 
 # Directions that cancel down to this share of their weights leave nothing but rounding.
 CANCELLED = 1e-6
+
+
+Products = Annotated[WeightGram, of(on=vectors)]
+
+
+def combined(
+    gram: Products, weights: Coefficients, *, space: Space = "weights", normalize: bool = True
+) -> Combined:
+    """Return what it comes down to."""
+    shares = _shares(gram, weights, normalize)
+    return Combination(tuple(shares), on_base=space == "task_vectors")
 
 
 @merge_method(
@@ -18,11 +39,12 @@ CANCELLED = 1e-6
     paper="mergekit",
     evidence="code run",
     laws=("single", "idempotent", "symmetric", "homogeneous", "odd", "local"),
+    linear=combined,
 )
 def multislerp(
     theta: Weights,
     origin: Origin,
-    gram: Annotated[WeightGram, of(on=vectors)],
+    gram: Products,
     weights: Coefficients,
     *,
     space: Space = "weights",
@@ -48,13 +70,14 @@ def multislerp(
         Differs: where the directions cancel, experts are averaged instead of refused. For a true
         mean on the sphere there is Karcher.
     """
-    if len(theta) == 1:
-        return walk(theta, origin, (1.0,))
-    shares = weights
-    if normalize:
-        total = divisor(weights)
-        shares = tuple(weight / total for weight in weights)
-    return walk(theta, origin, _coefficients(gram.tolist(), shares))
+    return walk(theta, origin, _shares(gram, weights, normalize))
+
+
+def _shares(gram: Tensor, weights: Sequence[float], normalize: bool) -> Sequence[float]:
+    if len(weights) == 1:
+        return (1.0,)
+    total = divisor(weights) if normalize else 1.0
+    return _coefficients(gram.tolist(), [weight / total for weight in weights])
 
 
 def _coefficients(gram: list[list[float]], shares: Sequence[float]) -> Sequence[float]:

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 from merger.algebra import add_update, row_products
 from merger.lazy import Tensor, torch
 from merger.spaces import Origin, Space, vectors, walk
-from merger.spec import Coefficients, Weight, WeightGram, Weights, merge_method, of
+from merger.spec import (
+    Coefficients,
+    Combination,
+    Combined,
+    Weight,
+    WeightGram,
+    Weights,
+    merge_method,
+    of,
+)
 from merger.threads import one_thread
 
 # Above this cosine, rounding in single precision may turn an arc into any length.
@@ -17,6 +26,19 @@ def _is_whole(knobs: Mapping[str, Any]) -> bool:
     return knobs["axis"] == "tensor"
 
 
+Axis = Literal["tensor", "rows", "columns"]
+Products = Annotated[WeightGram, of(on=vectors, when=_is_whole)]
+
+
+def combined(
+    gram: Products, weights: Coefficients, *, axis: Axis = "tensor", space: Space = "weights"
+) -> Combined:
+    """Return what it comes down to; over rows and columns nothing so simple."""
+    if axis != "tensor":
+        return None
+    return Combination(_whole(gram, weights), on_base=space == "task_vectors")
+
+
 @merge_method(
     "NuSLERP",
     family="interpolation",
@@ -25,14 +47,15 @@ def _is_whole(knobs: Mapping[str, Any]) -> bool:
     laws=("idempotent", "symmetric", "homogeneous", "odd", "local"),
     scope=lambda knobs: "element" if _is_whole(knobs) else "tensor",
     experts=(2, 2),
+    linear=combined,
 )
 def nuslerp(
     theta: Weights,
     origin: Origin,
-    gram: Annotated[WeightGram, of(on=vectors, when=_is_whole)],
+    gram: Products,
     weights: Coefficients,
     *,
-    axis: Literal["tensor", "rows", "columns"] = "tensor",
+    axis: Axis = "tensor",
     space: Space = "weights",
 ) -> Weight:
     """Walk the arc between two experts, as far as their coefficients say.
@@ -53,11 +76,9 @@ def nuslerp(
     Reference: mergekit's `nuslerp`, whose `nuslerp_row_wise` means columns. Differs: parallel and
         opposite vectors, and those of length 0, are joined by a straight line.
     """
-    whole = sum(weights)
-    t = 0.5 if abs(whole) < 1e-6 else weights[1] / whole
     if axis == "tensor":
-        first, second = _coefficients(gram[:1, 0], gram[1:, 1], gram[:1, 1], t)
-        return walk(theta, origin, (float(first), float(second)))
+        return walk(theta, origin, _whole(gram, weights))
+    t = _way(weights)
     a, b = (_rows(row if origin is None else row - origin, axis) for row in theta)
     with one_thread():
         first, second = _coefficients(
@@ -69,6 +90,18 @@ def nuslerp(
         found = found.T
     found = found.reshape(theta.shape[1:])
     return found if origin is None else add_update(origin, found)
+
+
+def _way(weights: tuple[float, ...]) -> float:
+    """Return how far the arc is walked."""
+    whole = sum(weights)
+    return 0.5 if abs(whole) < 1e-6 else weights[1] / whole
+
+
+def _whole(gram: Tensor, weights: tuple[float, ...]) -> tuple[float, float]:
+    """Return what the two tensors are multiplied by as one vector each."""
+    first, second = _coefficients(gram[:1, 0], gram[1:, 1], gram[:1, 1], _way(weights))
+    return float(first), float(second)
 
 
 def _rows(values: Tensor, axis: str) -> Tensor:

@@ -3,10 +3,18 @@
 import math
 from typing import Annotated
 
-from merger.spec import Knob, Weight, WeightGram, Weights, merge_method
+from merger.spec import Combination, Combined, Knob, Weight, WeightGram, Weights, merge_method
 
 # From this cosine on, arc and chord cannot be told apart (Shoemake's and mergekit's bound).
 PARALLEL = 0.9995
+
+
+Share = Annotated[float, Knob(slider=(0.0, 1.0), step=0.01, symbol="t")]
+
+
+def combined(gram: WeightGram, *, t: Share = 0.5) -> Combined:
+    """Return what it comes down to."""
+    return Combination(_coefficients(gram.tolist(), t))
 
 
 @merge_method(
@@ -16,12 +24,13 @@ PARALLEL = 0.9995
     evidence="code run",
     laws=("idempotent", "homogeneous", "odd", "local"),
     experts=(2, 2),
+    linear=combined,
 )
 def slerp(
     theta: Weights,
     gram: WeightGram,
     *,
-    t: Annotated[float, Knob(slider=(0.0, 1.0), step=0.01, symbol="t")] = 0.5,
+    t: Share = 0.5,
 ) -> Weight:
     """Walk the arc from the first expert to the second instead of the straight line.
 

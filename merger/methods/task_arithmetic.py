@@ -3,7 +3,24 @@
 from typing import Annotated, Literal
 
 from merger.algebra import total
-from merger.spec import Coefficients, Delta, Deltas, Knob, merge_method
+from merger.spec import (
+    Coefficients,
+    Combination,
+    Combined,
+    Delta,
+    Deltas,
+    Knob,
+    merge_method,
+)
+
+Scale = Annotated[float, Knob(slider=(-1.0, 2.0), step=0.05, symbol="λ")]
+
+
+def combined(weights: Coefficients, *, scale: Scale = 0.3, normalize: bool = False) -> Combined:
+    """Return what it comes down to."""
+    whole = sum(weights)
+    shared = normalize and abs(whole) >= 1e-8
+    return Combination(weights, whole if shared else 1.0, scale, on_base=True)
 
 
 @merge_method(
@@ -14,12 +31,13 @@ from merger.spec import Coefficients, Delta, Deltas, Knob, merge_method
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral=lambda n: {"scale": 1.0 / n},
     dialects={"mergekit": {"scale": 1.0}, "peft": {"scale": 1.0}},
+    linear=combined,
 )
 def task_arithmetic(
     tau: Deltas,
     weights: Coefficients,
     *,
-    scale: Annotated[float, Knob(slider=(-1.0, 2.0), step=0.05, symbol="λ")] = 0.3,
+    scale: Scale = 0.3,
     normalize: bool = False,
     dialect: Literal["paper", "mergekit", "peft"] = "paper",
 ) -> Delta:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from merger import algebra, spectral, survey
+from merger import algebra, products, spectral
 from merger.checkpoint import MemoryCheckpoint
 from merger.compute import Block, Prepared, prepare
 from merger.feeds import Serving
@@ -44,7 +44,7 @@ EXCEPTIONS = [m.name for m in METHODS.values() if m.memory is not None]
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch):
     """Shorten what has a fixed length, so that a small tensor shows what grows with any."""
-    for module in (algebra, survey, arcee_fusion):
+    for module in (algebra, products, arcee_fusion):
         monkeypatch.setattr(module, "CHUNK", 1024)
     monkeypatch.setattr(algebra, "PART", 2048)
     monkeypatch.setattr(spectral, "ROWS", 16)

@@ -1,0 +1,138 @@
+"""Merge whole models beside mergekit and beside the speed of the disk: `make bench-merge`.
+
+python -m benchmarks.merge [--millions 300] [--experts 4] [--methods ties linear] [--threads 1]
+
+Every merge runs in a process of its own on the same inputs, with everything imported before the
+clock starts; settings are those of mergekit, exported from our recipe. What counts is processor
+time, which other programs disturb least; seconds on the clock are written beside it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from benchmarks.large_family import write_family
+from benchmarks.merge_page import page
+from merger.mergekit.export import export_mergekit
+from merger.recipe import Expert, Recipe
+from merger.sources import open_source
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "merge.json"
+ROOT = str(HERE.parent)
+PEER = HERE.parent / ".venv" / "conformance" / "bin" / "python"
+MERGEKIT: dict[str, Any] = {"dialect": "mergekit"}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "linear": {},
+    "task_arithmetic": {},
+    "slerp": {},
+    "ties": {**MERGEKIT, "density": 0.2},
+    "dare_ties": {**MERGEKIT, "density": 0.2},
+    "dare_linear": {**MERGEKIT, "density": 0.2},
+    "breadcrumbs": {**MERGEKIT, "density": 0.2, "gamma": 0.01},
+    "sce": {**MERGEKIT},
+    "della": {**MERGEKIT, "density": 0.3, "epsilon": 0.15},
+    "karcher": {},
+    "model_stock": {},
+}
+WEIGHTS = {"linear": (0.4, 0.3, 0.2, 0.1), "task_arithmetic": (0.4, 0.3, 0.2, 0.3)}
+
+
+def recipe_of(method: str, experts: int) -> Recipe:
+    """Return the recipe that both programs merge by."""
+    count = {"slerp": 2}.get(method, experts)
+    listed = tuple(Expert(f"file:expert_{i + 1}", f"expert_{i + 1}") for i in range(count))
+    weights = tuple((WEIGHTS.get(method, (1.0,)) * count)[:count])
+    params = dict(SETTINGS[method])
+    return Recipe(method, listed, "file:base", weights=weights, params=params)
+
+
+def run(kind: str, config: Path, out: Path, threads: int, temperature: str) -> dict[str, float]:
+    """Merge once in a process of its own, and return what it took."""
+    python = str(PEER) if kind == "mergekit" else sys.executable
+    command = [python, "-m", f"benchmarks.merge_{kind}", str(config), str(out)]
+    done = subprocess.run(
+        [*command, str(threads), temperature],
+        capture_output=True, text=True, cwd=config.parent, env={**os.environ, "PYTHONPATH": ROOT},
+    )  # fmt: skip
+    shutil.rmtree(out, ignore_errors=True)
+    if done.returncode:
+        raise SystemExit(f"{kind} {config.name}:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def entries_of(folder: Path) -> int:
+    """Return how many numbers a model holds."""
+    return sum(tensor.numel for tensor in open_source(f"file:{folder}").tensors.values())
+
+
+def compare(
+    method: str, folder: Path, experts: int, threads: int, temperature: str, times: int
+) -> dict[str, dict[str, float]]:
+    """Return what each program took for one method, the best of a few times for ours."""
+    made = recipe_of(method, experts)
+    ours, theirs, out = folder / f"{method}.yaml", folder / f"{method}.mk.yaml", folder / "out"
+    ours.write_text(made.to_yaml(), "utf-8")
+    theirs.write_text(export_mergekit(made).text, "utf-8")
+    found: dict[str, dict[str, float]] = {}
+    for kind, config, count in (
+        ("floor", ours, times), ("mergescope", ours, times), ("mergekit", theirs, 1),
+    ):  # fmt: skip
+        if kind == "mergekit" and not PEER.exists():
+            continue
+        runs = [run(kind, config, out, threads, temperature) for _ in range(count)]
+        found[kind] = min(runs, key=lambda one: one["cpu"])
+    return found
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, print, and add the results to those there are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--millions", type=int, default=300)
+    parser.add_argument("--experts", type=int, default=4)
+    parser.add_argument("--methods", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--temperature", choices=("warm", "cold"), default="warm")
+    parser.add_argument("--times", type=int, default=2)
+    parser.add_argument("--family", type=Path, help="a folder to keep the models in")
+    parser.add_argument("--no-peer", action="store_true")
+    chosen = parser.parse_args(arguments)
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    with tempfile.TemporaryDirectory() as made:
+        folder = chosen.family or Path(made)
+        if not (folder / "base").exists():
+            write_family(folder, chosen.millions, chosen.experts)
+        size = f"{chosen.millions} M, {chosen.experts} experts"
+        name = f"{size}, {chosen.threads} thread(s), {chosen.temperature}"
+        at = results.setdefault(name, {"methods": {}})
+        at["date"] = date.today().isoformat()
+        at["entries"] = entries_of(folder / "base")
+        for method in chosen.methods:
+            found = compare(
+                method, folder, chosen.experts, chosen.threads, chosen.temperature, chosen.times
+            )
+            at["methods"][method] = found
+            _say(method, found)
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+            (HERE / "merge.md").write_text(page(results), "utf-8")
+
+
+def _say(method: str, found: Mapping[str, Mapping[str, float]]) -> None:
+    words = [
+        f"{kind} {one['cpu']:.2f} s ({one['wall']:.2f} by the clock, "
+        f"{one['anonymous'] / 2**20:.0f} MiB)"
+        for kind, one in found.items()
+    ]
+    print(f"{method:16}", ", ".join(words), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,40 @@
+"""Read all inputs of a recipe and write one output, with nothing in between.
+
+python -m benchmarks.merge_floor RECIPE OUT 1 warm
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.merge_meter import report
+from merger.recipe import Recipe
+
+BUFFER = 8 << 20
+
+
+def prepare(recipe: Path, out: Path, threads: int) -> Callable[[], Any]:
+    """Return a reading of all inputs and a writing of as many bytes as one of them has."""
+    made = Recipe.from_yaml(recipe.read_text("utf-8"))
+    assert made.base is not None
+    sources = [made.base, *(expert.source for expert in made.experts)]
+    folders = [recipe.parent / source.removeprefix("file:") for source in sources]
+    return lambda: _copy(folders, out)
+
+
+def _copy(folders: list[Path], out: Path) -> None:
+    out.mkdir(parents=True)
+    buffer = bytearray(BUFFER)
+    for number, folder in enumerate(folders):
+        for path in sorted(folder.glob("*.safetensors")):
+            with path.open("rb", buffering=0) as source:
+                target = (out / path.name).open("wb", buffering=0) if number == 0 else None
+                while count := source.readinto(buffer):
+                    if target is not None:
+                        target.write(memoryview(buffer)[:count])
+                if target is not None:
+                    target.close()
+
+
+if __name__ == "__main__":
+    report(prepare)

@@ -1,0 +1,84 @@
+"""How long one merge takes in a process of its own, and how much memory it holds."""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+PAUSE = 0.002
+
+
+class AnonymousPeak:
+    """The most anonymous memory a process held while a block ran, sampled every 2 ms.
+
+    Pages of mapped files do not count: the system takes them back when it needs them.
+    """
+
+    def __enter__(self) -> "AnonymousPeak":
+        self.start = self.peak = anonymous_bytes()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(PAUSE):
+            self.peak = max(self.peak, anonymous_bytes())
+
+
+def anonymous_bytes() -> int:
+    """Return the anonymous memory of this process in bytes."""
+    for line in Path("/proc/self/status").read_text("ascii").splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("This system does not say how much anonymous memory a process holds.")
+
+
+def measure(call: Callable[[], Any]) -> dict[str, float]:
+    """Return seconds, processor seconds and memory beyond what was there before the call."""
+    with AnonymousPeak() as memory:
+        wall, processor = time.perf_counter(), time.process_time()
+        call()
+        processor, wall = time.process_time() - processor, time.perf_counter() - wall
+    return {
+        "wall": wall,
+        "cpu": processor,
+        "anonymous": memory.peak - memory.start,
+        "imports": memory.start,
+    }
+
+
+def forget_pages(folder: Path) -> None:
+    """Ask the system to drop the files of a folder from its cache."""
+    for path in folder.rglob("*.safetensors"):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def report(prepare: Callable[[Path, Path, int], Callable[[], Any]]) -> None:
+    """Measure what the command line names, and print it as JSON.
+
+    Args:
+        prepare: Takes a configuration, a folder to write and a number of threads, and returns
+            what is measured; what it does by itself does not count.
+    """
+    config, out, threads, temperature = sys.argv[1:]
+    call = prepare(Path(config), Path(out), int(threads))
+    if temperature == "cold":
+        forget_pages(Path(config).parent)
+    print("\n" + json.dumps(measure(call)))

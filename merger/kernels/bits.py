@@ -1,0 +1,66 @@
+"""Floats as they lie in files, widened to float32 and rounded back inside compiled loops.
+
+bfloat16 lies in arrays of uint16, float32 in arrays of its own kind.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic, overload
+
+# Exponents of infinity and NaN.
+WORST = np.uint32(0x7F80_0000)
+
+
+def _bits_of(typing_context: Any, value: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(types.uint32))
+
+    return types.uint32(types.float32), build
+
+
+def _float_of(typing_context: Any, bits: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(types.float32))
+
+    return types.float32(types.uint32), build
+
+
+# A float32 as its bits in uint32, and the float32 with these bits.
+bits_of: Any = intrinsic(_bits_of)
+float_of: Any = intrinsic(_float_of)
+
+
+def widen(value: Any) -> Any:
+    """Return a stored number as float32."""
+    raise NotImplementedError
+
+
+@overload(widen, inline="always")
+def _widen(value: Any) -> Any:
+    def from_bfloat16(value: Any) -> Any:
+        return float_of(np.uint32(value) << np.uint32(16))
+
+    def from_float32(value: Any) -> Any:
+        return value
+
+    return from_bfloat16 if value == types.uint16 else from_float32
+
+
+def narrow(value: Any, like: Any) -> Any:
+    """Return a float32 as `like` is stored, to the nearest, of two equally near the even one."""
+    raise NotImplementedError
+
+
+@overload(narrow, inline="always")
+def _narrow(value: Any, like: Any) -> Any:
+    def to_bfloat16(value: Any, like: Any) -> Any:
+        bits = bits_of(value)
+        odd = (bits >> np.uint32(16)) & np.uint32(1)
+        return np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+
+    def to_float32(value: Any, like: Any) -> Any:
+        return value
+
+    return to_bfloat16 if like == types.uint16 else to_float32

@@ -1,0 +1,92 @@
+"""Whether a block has a faster second form, and the form itself.
+
+Compiling and loading loops takes a second or two, so small merges go without them. The bytes are
+the same either way: `tests/contract/test_kernels.py` compares them.
+"""
+
+import numpy as np
+
+from merger.checkpoint import TORCH_NAMES
+from merger.combination import Combination
+from merger.feeds import Serving
+from merger.inputs import CheckpointInputs
+from merger.lazy import Tensor, torch
+from merger.pieces import Piece
+from merger.plan import BASE, Plan, TensorPlan
+from merger.signature import FeedUse
+from merger.spaces import vectors
+
+# From so many entries read on.
+SMALLEST = 1 << 26
+DTYPES = ("BF16", "F32")
+
+
+class FastForms:
+    """The faster forms of one merge, if there are any.
+
+    Args:
+        plan: What is merged.
+        inputs: Where it is read.
+        device: Where methods compute.
+    """
+
+    def __init__(self, plan: Plan, inputs: CheckpointInputs, device: str = "cpu") -> None:
+        self._plan = plan
+        self._inputs = inputs
+        self._stage = plan.stages[0]
+        large = plan.numel * plan.n >= SMALLEST
+        plain = len(plan.stages) == 1 and inputs.only_differences
+        self._is_there = device == "cpu" and large and plain and plan.method.linear is not None
+
+    def merge(self, serving: Serving) -> Tensor | None:
+        """Return the merged entries of a piece in the dtype they are written in.
+
+        Nothing is returned where there is no faster form, or where a number is not finite: then
+        the slow form finds the words for what is wrong.
+        """
+        tensor = serving.piece.first
+        if not self._fits(tensor) or tensor.out_dtype not in DTYPES:
+            return None
+        combination = self._combination(serving)
+        if combination is None:
+            return None
+        out = torch.empty(len(serving.piece), dtype=getattr(torch, TORCH_NAMES[tensor.out_dtype]))
+        from merger.kernels.combine import combine  # noqa: PLC0415  (compiles)
+
+        experts, base = self._read(serving.piece, combination.on_base)
+        return out if combine(experts, base, combination, stored(out)) else None
+
+    def add_products(self, products: np.ndarray, serving: Serving, use: FeedUse) -> bool:
+        """Add inner products over a piece to a matrix, and return whether that was possible."""
+        if not self._fits(serving.piece.first) or use.of.on not in (None, vectors):
+            return False
+        among_changes = use.feed.name == "gram" or (
+            use.of.on is vectors and self._stage.knobs(serving.settings)["space"] == "task_vectors"
+        )
+        from merger.kernels.gram import add_products  # noqa: PLC0415  (compiles)
+
+        return add_products(products, *self._read(serving.piece, among_changes))
+
+    def _fits(self, tensor: TensorPlan) -> bool:
+        if not self._is_there:
+            return False
+        models = range(BASE if self._plan.has_base else 0, self._plan.n)
+        read = {self._inputs.source(i).tensors[tensor.key].dtype for i in models}
+        return len(read) == 1 and read <= {*DTYPES}
+
+    def _combination(self, serving: Serving) -> Combination | None:
+        linear = self._plan.method.linear
+        assert linear is not None
+        feeds = [serving.feed(use, self._stage) for use in linear.feeds]
+        return linear.fn(*feeds, **serving.knobs(self._stage, linear))
+
+    def _read(self, piece: Piece, with_base: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
+        """Return a piece of the experts, and of the base where it is wanted, as it is stored."""
+        place = (piece.first.key, piece.start, piece.stop)
+        experts = [stored(self._inputs.source(i).read(*place)) for i in range(self._plan.n)]
+        return experts, stored(self._inputs.source(BASE).read(*place)) if with_base else None
+
+
+def stored(values: Tensor) -> np.ndarray:
+    """Return a tensor's memory as an array; bfloat16 as uint16, which numpy knows."""
+    return (values.view(torch.uint16) if values.dtype == torch.bfloat16 else values).numpy()

@@ -1,0 +1,77 @@
+"""Compiled loops for inner products of experts, or of their changes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from merger.algebra import CHUNK
+from merger.kernels.bits import WORST, bits_of, widen
+from merger.products import LANES, add_lanes, lanes_of, padded
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def _put_weights(row: Any, expert: Any) -> Any:
+    worst = np.uint32(0)
+    for i in range(len(expert)):
+        value = widen(expert[i])
+        worst = max(worst, bits_of(value) & WORST)
+        row[i] = value
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def _put_changes(row: Any, expert: Any, base: Any) -> Any:
+    worst = np.uint32(0)
+    for i in range(len(expert)):
+        start, value = widen(base[i]), widen(expert[i])
+        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        # A difference is rounded to float32, as everywhere else.
+        row[i] = np.float32(value - start)
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def _multiply(rows: Any, lanes: Any) -> None:
+    pair = 0
+    for i in range(len(rows)):
+        for j in range(i, len(rows)):
+            out = lanes[pair]
+            out[:] = 0.0
+            for start in range(0, rows.shape[1], LANES):
+                left, right = rows[i, start : start + LANES], rows[j, start : start + LANES]
+                for lane in range(LANES):
+                    out[lane] += left[lane] * right[lane]
+            pair += 1
+
+
+def add_products(
+    products: np.ndarray, experts: Sequence[np.ndarray], base: np.ndarray | None
+) -> bool:
+    """Add inner products of stored experts, or of their changes; see `products.add_products`.
+
+    Args:
+        products: (n, n), float64.
+        experts: Their entries as they are stored, all in one dtype.
+        base: The base's entries, where changes are multiplied.
+    Returns:
+        Whether every number met was finite.
+    """
+    lanes, rows = lanes_of(len(experts)), np.zeros((len(experts), CHUNK))
+    for start in range(0, len(experts[0]), CHUNK):
+        part = slice(start, start + CHUNK)
+        length = len(experts[0][part])
+        rows[:, length : padded(length)] = 0.0
+        worst = 0
+        for row, expert in zip(rows, experts, strict=True):
+            put = row[:length]
+            if base is None:
+                worst = max(worst, _put_weights(put, expert[part]))
+            else:
+                worst = max(worst, _put_changes(put, expert[part], base[part]))
+        if worst >= WORST:
+            return False
+        _multiply(rows[:, : padded(length)], lanes)
+        add_lanes(products, lanes)
+    return True

@@ -1,0 +1,74 @@
+"""Compiled loops for sums of experts, each multiplied by its coefficient."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from merger.kernels.bits import WORST, bits_of, narrow, widen
+
+# Experts added up in registers by one loop; more of them take further loops.
+AT_ONCE = 4
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def add_weights(total: Any, experts: Any, shares: Any, is_first: bool) -> Any:
+    """Add experts × shares to a running total, and return the largest exponent met.
+
+    Args:
+        total: float32, overwritten by the first call.
+        experts: At most `AT_ONCE` arrays as they are stored.
+        shares: float32, one per expert.
+        is_first: Whether the total starts here.
+    """
+    worst = np.uint32(0)
+    for i in range(len(total)):
+        found = total[i]
+        for k in range(len(experts)):
+            value = widen(experts[k][i])
+            worst = max(worst, bits_of(value) & WORST)
+            part = value * shares[k]
+            found = part if is_first and k == 0 else found + part
+        total[i] = found
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def add_changes(total: Any, base: Any, experts: Any, shares: Any, is_first: bool) -> Any:
+    """Add (experts − base) × shares to a running total, and return the largest exponent met."""
+    worst = np.uint32(0)
+    for i in range(len(total)):
+        start = widen(base[i])
+        worst = max(worst, bits_of(start) & WORST)
+        found = total[i]
+        for k in range(len(experts)):
+            value = widen(experts[k][i])
+            worst = max(worst, bits_of(value) & WORST)
+            part = (value - start) * shares[k]
+            found = part if is_first and k == 0 else found + part
+        total[i] = found
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def store(total: Any, divisor: Any, scale: Any, out: Any) -> Any:
+    """Divide, multiply and round a total, and return the largest exponent met."""
+    worst = np.uint32(0)
+    for i in range(len(total)):
+        stored = narrow(total[i] / divisor * scale, out[i])
+        worst = max(worst, bits_of(widen(stored)) & WORST)
+        out[i] = stored
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def store_on(base: Any, total: Any, divisor: Any, scale: Any, out: Any) -> Any:
+    """Divide and multiply a total, add it to the base, and round; see `algebra.add_update`."""
+    worst = np.uint32(0)
+    nothing = np.float32(0.0)
+    for i in range(len(total)):
+        update = total[i] / divisor * scale
+        stored = narrow(widen(base[i]) - (nothing - update), out[i])
+        worst = max(worst, bits_of(widen(stored)) & WORST)
+        out[i] = stored
+    return worst

@@ -1,0 +1,138 @@
+"""The faster forms give the bytes of the plain ones, for every method that has one."""
+
+import math
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from merger import products
+from merger.checkpoint import MemoryCheckpoint
+from merger.compute import prepare
+from merger.errors import FeedError, MergeError
+from merger.kernels import choice, combine, gram
+from merger.plan import plan
+from merger.recipe import Expert, Recipe
+from merger.spec import METHODS
+from tests.contract.cases import variants
+
+LINEAR = [m.name for m in METHODS.values() if m.linear is not None]
+DTYPES = (torch.bfloat16, torch.float32)
+SHAPES = {"layers.0.a.weight": (33, 7), "layers.1.b.weight": (5,), "empty": (0, 3), "one": ()}
+
+
+@pytest.fixture(autouse=True)
+def short_parts(monkeypatch):
+    """Let small tensors take several parts, and more experts than one loop adds up."""
+    monkeypatch.setattr(combine, "PART", 64)
+
+
+def models(n: int, dtype: torch.dtype) -> list[MemoryCheckpoint]:
+    """Return a base and experts whose numbers are of several sizes, zeros of both signs too."""
+    draw = torch.Generator().manual_seed(n)
+    found = []
+    for i in range(n + 1):
+        tensors = {}
+        for key, shape in SHAPES.items():
+            values = torch.randn(shape, generator=draw) * 10.0 ** torch.randint(
+                -6, 3, shape, generator=draw
+            )
+            values = torch.where(values.abs() < 1e-6, -0.0, values)
+            tensors[key] = values.to(dtype)
+        found.append(MemoryCheckpoint(tensors, f"m{i}"))
+    return found
+
+
+def merged(made: Recipe, checkpoints: list[MemoryCheckpoint]) -> dict[str, torch.Tensor]:
+    base, *experts = checkpoints
+    prepared = prepare(plan(made, base, experts), base, experts)
+    return {
+        f"{block.key} {block.start}": prepared.merge_block(block) for block in prepared.blocks(100)
+    }
+
+
+def recipes(name: str, n: int, out: str) -> list[Recipe]:
+    experts = tuple(Expert(f"m:{i}", f"e{i}") for i in range(n))
+    weights = tuple(0.3 + 0.17 * i for i in range(n))
+    return [
+        Recipe(name, experts, "m:base", weights=given, params=params, out_dtype=out)
+        for params in variants(name, n)
+        for given in (None, weights)
+    ]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", LINEAR)
+def test_a_faster_form_gives_the_same_bytes(name, dtype, monkeypatch):
+    low, high = METHODS[name].experts
+    used = counted(combine, "combine", monkeypatch)
+    for n in sorted({max(low, min(n, high or n)) for n in (1, 2, 5)}):
+        checkpoints = models(n, dtype)
+        for made in [m for out in ("bfloat16", "float32") for m in recipes(name, n, out)]:
+            plain = merged(made, checkpoints)
+            with monkeypatch.context() as patched:
+                patched.setattr(choice, "SMALLEST", 0)
+                fast = merged(made, checkpoints)
+            for place, values in plain.items():
+                assert fast[place].dtype == values.dtype
+                assert bits(fast[place]) == bits(values), (made, place)
+    assert used
+
+
+def counted(module: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows with every call of a function."""
+    calls, real = [], getattr(module, name)
+
+    def call(*given: object) -> object:
+        calls.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(module, name, call)
+    return calls
+
+
+def bits(values: torch.Tensor) -> bytes:
+    return values.contiguous().view(torch.uint8).numpy().tobytes()
+
+
+@pytest.mark.parametrize("name", ["linear", "task_arithmetic"])
+def test_what_is_not_finite_is_refused_in_the_words_of_the_plain_form(name, monkeypatch):
+    monkeypatch.setattr(choice, "SMALLEST", 0)
+    checkpoints = models(2, torch.float32)
+    (broken,) = recipes(name, 2, "float32")[:1]
+    tensors = {key: checkpoints[1].read(key).reshape(shape) for key, shape in SHAPES.items()}
+    tensors["one"] = torch.tensor(math.nan)
+    with pytest.raises(FeedError, match="m1: one holds NaN or infinity"):
+        merged(broken, [checkpoints[0], MemoryCheckpoint(tensors, "m1"), checkpoints[2]])
+    tensors["one"] = torch.tensor(3e38)
+    large = [checkpoints[0], *(MemoryCheckpoint(tensors, f"m{i}") for i in (1, 2))]
+    with pytest.raises(MergeError, match="1 value overflows float32"):
+        merged(Recipe(name, broken.experts, "m:base", weights=(3.0, 3.0),
+                      params={"normalize": False}), large)  # fmt: skip
+
+
+def test_dtypes_that_loops_do_not_know_take_the_plain_form(monkeypatch):
+    monkeypatch.setattr(choice, "SMALLEST", 0)
+    made = recipes("linear", 2, "float16")[0]
+    found = merged(made, models(2, torch.float16))
+    assert found["layers.1.b.weight 0"].dtype == torch.float16
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_inner_products_are_those_of_the_plain_form(dtype, monkeypatch):
+    for module in (products, gram):
+        monkeypatch.setattr(module, "CHUNK", 512)
+    draw = torch.Generator().manual_seed(0)
+    for length in (1, 127, 128, 513, 2000):
+        base, *rows = (torch.randn(length, generator=draw).to(dtype) for _ in range(4))
+        for origin in (None, base):
+            stack = torch.stack([r.float() if origin is None else r.float() - origin.float()
+                                 for r in rows])  # fmt: skip
+            plain, fast = np.zeros((3, 3)), np.zeros((3, 3))
+            products.add_products(plain, stack.numpy())
+            stored_base = None if origin is None else choice.stored(origin)
+            assert gram.add_products(fast, [choice.stored(r) for r in rows], stored_base)
+            assert fast.tobytes() == plain.tobytes()
+            exact = stack.double() @ stack.double().T
+            np.testing.assert_allclose(plain, exact.numpy(), rtol=1e-12, atol=1e-12)
