@@ -12,7 +12,7 @@ export function label({ at, of, minutes, begun }) {
  * `about` says how far a visitor is, `act` what the buttons do: {start, home, dismiss}.
  */
 export function showOffer(place, about, act, { focus = false } = {}) {
-  const wanted = about.offered && !about.running && !about.over;
+  const wanted = (about.offered || about.begun) && !about.running && !about.over;
   place.replaceChildren(...(wanted ? [
     button(label(about), act.start, { id: "ms-tour-start" }),
     about.begun && button("Back to my recipe", act.home, { id: "ms-tour-mine", class: "ms-btn ms-btn--quiet" }),
@@ -21,7 +21,7 @@ export function showOffer(place, about, act, { focus = false } = {}) {
   if (focus) place.querySelector("button")?.focus();
 }
 
-/** The entry in the help: {title, words, node}, written anew each time the help opens. */
+/** The entry in the help, written anew each time it opens. */
 export function helpEntry(about, start) {
   const words = `About ${about.minutes} minutes, on the bundled experts. Your own merge is kept and comes back at the end.`;
   return [h("p", {}, words), button(about.running ? `Go on with the tour (${about.at + 1} of ${about.of})` : label(about), start, { id: "ms-help-tour" })];

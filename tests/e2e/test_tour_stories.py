@@ -155,8 +155,16 @@ def test_a_link_opens_a_stop_and_on_a_phone_its_card_covers_nothing_it_speaks_of
 
 
 def test_models_of_ones_own_are_not_interrupted(llama: Desk) -> None:
-    """I came with my own models: the tour waits in the help, and says what it uses."""
+    """I came with my own models: the tour waits in the help, uses others, and gives mine back."""
+    mine = llama.studio("text")
     assert llama.page.locator("#ms-tour-start").count() == 0
     llama.page.locator("#ms-help").click()
     llama.page.get_by_text("on the bundled experts. Your own merge is kept").wait_for()
-    assert llama.page.get_by_role("button", name="Take the tour (5 min)").is_visible()
+    llama.page.get_by_role("button", name="Take the tour (5 min)").click()
+    assert "Each expert alone reaches" in words(llama, 1)
+    llama.page.keyboard.press("Escape")
+    llama.page.locator("#ms-tour-mine").click()
+    llama.page.wait_for_function(
+        "(text) => window.Mergescope.studio.text === text", arg=mine, timeout=WAIT
+    )
+    llama.settled()
