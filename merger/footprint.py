@@ -1,8 +1,13 @@
 """How much memory one block of a merge takes, in pieces of float32."""
 
+from math import prod
+
+from merger.algebra import row_length
+from merger.method import Method
 from merger.plan import Plan
 from merger.settings import Stage
 from merger.signature import FeedUse
+from merger.spectral import EXACT
 
 # Feeds that are one stack of n pieces, or one of which the length is not known: at most a stack.
 STACKS = ("cut", "costly", "uniform", "ranks", "fisher")
@@ -11,17 +16,32 @@ ORDERING = 5.0
 
 
 def pieces_at_once(plan: Plan) -> float:
-    """Return how many pieces a worker holds at most while it merges one.
+    """Return how many pieces, as large as the largest, a worker holds at most as it merges one.
 
     What is read and fed stays until the piece is done; a method adds what it declares, and a
     statistic that is taken meanwhile has a piece of its own in hand.
     """
-    working = max(stage.method.pieces(plan.n) for stage in plan.stages)
+    shapes = {tensor.shape for tensor in plan.merged} or {(1,)}
+    largest = max(map(prod, shapes)) or 1
+    working = max(
+        working_pieces(stage.method, plan.n, shape) * prod(shape) / largest
+        for stage in plan.stages
+        for shape in shapes
+    )
     held = 2.0 + sum(_held(plan, stage) for stage in plan.stages)
     uses = [use for stage in plan.stages for use in stage.method.feeds]
     ordering = ORDERING + plan.n if any(_is_ordered(use) for use in uses) else 0.0
     total = held + max(working, ordering)
     return total + held + working if any(_is_surveyed_meanwhile(use) for use in uses) else total
+
+
+def working_pieces(method: Method, n: int, shape: tuple[int, ...]) -> float:
+    """Return how many pieces a method makes of one tensor, temporaries and its result."""
+    if prod(shape) > EXACT and not callable(method.memory):
+        # In single precision nobody takes more.
+        return n + 3.0
+    columns = max(1, row_length(shape))
+    return method.pieces(n, max(1, prod(shape) // columns), columns)
 
 
 def _held(plan: Plan, stage: Stage) -> float:

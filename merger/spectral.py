@@ -5,7 +5,7 @@ threads; in double precision where the matrix is small enough; and without direc
 rounding, which would otherwise come out as large as real ones.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, overload
 
 from merger.algebra import mean
@@ -33,9 +33,14 @@ class Svd(NamedTuple):
         """Return the k strongest directions."""
         return Svd(self.left[:, :k], self.strength[:k], self.right[:k])
 
-    def matrix(self) -> Tensor:
-        """Return the matrix that these directions make up."""
-        return (self.left * self.strength) @ self.right
+    def matrix(self, out: Tensor | None = None) -> Tensor:
+        """Return the matrix that these directions make up, in `out` where that is given."""
+        if out is None:
+            out = self.left.new_empty(len(self.left), self.right.shape[1])
+        for start in range(0, len(out), ROWS):
+            rows = slice(start, start + ROWS)
+            out[rows] = (self.left[rows] * self.strength) @ self.right
+        return out
 
 
 def is_matrix(key: str, tau: Tensor) -> bool:
@@ -51,7 +56,7 @@ def is_linear(key: str, tau: Tensor) -> bool:
 def by_matrix(
     tau: Tensor,
     key: str,
-    merge: Callable[[Sequence[Tensor]], Tensor],
+    merge: "Callable[[Widened], Tensor]",
     conv_as_matrix: bool = False,
 ) -> Tensor:
     """Merge the experts' matrices with `merge`, and average whatever is no matrix.
@@ -95,6 +100,15 @@ class Widened(Sequence[Tensor]):
             return Widened(self._stack[index], self._exact)
         return self._stack[index].double() if self._exact else self._stack[index]
 
+    def __iter__(self) -> Iterator[Tensor]:
+        # None is held on to here while the next one is made.
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def turned(self) -> "Widened":
+        """The matrices with rows and columns exchanged."""
+        return Widened(self._stack.transpose(1, 2), self._exact)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of each matrix."""
@@ -118,8 +132,8 @@ def mean_square(taus: Sequence[Tensor]) -> float:
 def summed(taus: Sequence[Tensor]) -> Tensor:
     """Add up matrices, one after the other."""
     result = taus[0].clone()
-    for tau in taus[1:]:
-        result += tau
+    for i in range(1, len(taus)):
+        result += taus[i]
     return result
 
 
@@ -129,14 +143,27 @@ def svd(matrix: Tensor) -> Svd:
     The largest entry of each left vector is positive: a sign belongs to a pair of vectors, and
     left open it would depend on the library.
     """
+    found = decomposed(matrix)
+    # What is in double precision for this call alone is freed here.
+    del matrix
+    largest = found.left.abs().argmax(dim=0, keepdim=True)
+    signs = torch.where(found.left.gather(0, largest) < 0, -1.0, 1.0).to(found.left.dtype)
+    found.left.mul_(signs)
+    found.right.mul_(signs.T)
+    return found.first(rank(found.strength))
+
+
+def decomposed(matrix: Tensor) -> Svd:
+    """Return all directions of a matrix, those that are only rounding too, with any signs."""
     try:
-        left, strength, right = torch.linalg.svd(matrix, full_matrices=False)
+        return Svd(*torch.linalg.svd(matrix, full_matrices=False))
     except RuntimeError as error:
-        raise _failed(matrix) from error
-    largest = left.abs().argmax(dim=0, keepdim=True)
-    signs = torch.where(left.gather(0, largest) < 0, -1.0, 1.0).to(left.dtype)
-    found = Svd(left * signs, strength, right * signs.T)
-    return found.first(rank(strength))
+        raise undecomposable(matrix) from error
+
+
+def strongest(matrix: Tensor, k: int) -> Svd:
+    """Return the k strongest directions, and keep no other one in memory."""
+    return Svd(*(part.clone() for part in svd(matrix).first(k)))
 
 
 def rank(strength: Tensor) -> int:
@@ -144,83 +171,16 @@ def rank(strength: Tensor) -> int:
     return int((strength > FAINT * strength[:1]).sum())
 
 
-def join(parts: Sequence[Svd]) -> Svd:
-    """Return the directions of several matrices side by side."""
-    return Svd(
-        torch.cat([part.left for part in parts], dim=1),
-        torch.cat([part.strength for part in parts]),
-        torch.cat([part.right for part in parts]),
-    )
-
-
-def polar(columns: Tensor) -> Tensor:
-    """Return the orthonormal columns nearest to these.
-
-    Columns that repeat share one direction between them, instead of one real and one made up.
-    """
-    values, vectors = eigen(gram(columns))
-    inverse = (vectors / values.sqrt()) @ vectors.T
-    found = torch.empty_like(columns)
-    for start in range(0, len(columns), ROWS):
-        rows = columns[start : start + ROWS].to(inverse.dtype)
-        found[start : start + ROWS] = rows @ inverse
-    return found
-
-
-def gram(columns: Tensor) -> Tensor:
-    """Return the inner products of columns in double precision."""
-    found = torch.zeros(2 * columns.shape[1:], dtype=torch.float64, device=columns.device)
-    for start in range(0, len(columns), ROWS):
-        rows = columns[start : start + ROWS].double()
-        found += rows.T @ rows
-    return found
-
-
-def eigen(products: Tensor, faint: float = FAINT) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues above rounding, from large to small, and their vectors as columns.
-
-    Args:
-        products: A symmetric matrix of inner products, in double precision.
-        faint: Directions below this share of the strongest one are left out.
-    """
-    try:
-        values, vectors = torch.linalg.eigh(products)
-    except RuntimeError as error:
-        raise _failed(products) from error
-    values, vectors = values.flip(0), vectors.flip(1)
-    # Inner products square the strengths, and rounding bounds what can be told apart.
-    noise = 4 * torch.finfo(torch.float64).eps * len(products)
-    kept = int((values > max(faint * faint, noise) * values[:1]).sum())
-    return values[:kept], vectors[:, :kept]
-
-
 def isotropic(matrix: Tensor, full: bool = False) -> Tensor:
     """Return the matrix with all its directions equally strong, as strong as their mean."""
-    if full:
-        left, strength, right = torch.linalg.svd(matrix, full_matrices=False)
-        return (left @ right) * strength.mean()
-    found = svd(matrix)
-    return (found.left @ found.right) * found.strength.mean() if len(found.strength) else matrix
+    found = decomposed(matrix) if full else svd(matrix)
+    del matrix
+    mean_strength = float(found.strength.mean()) if len(found.strength) else 0.0
+    return (found.left @ found.right).mul_(mean_strength)
 
 
-def untangle(taus: Sequence[Tensor]) -> Tensor:
-    """Return the sum of the strongest directions of each matrix, turned so that none overlap."""
-    parts = join(_strongest(taus))
-    return (polar(parts.left) * parts.strength) @ polar(parts.right.T).T
-
-
-def _strongest(taus: Sequence[Tensor]) -> list[Svd]:
-    """Return an equal share of the directions of each matrix, at most as many as there is room."""
-    room = min(taus[0].shape)
-    found = [svd(tau) for tau in taus]
-    if len(found) <= room:
-        return [each.first(room // len(found)) for each in found]
-    firsts = [each.first(1) for each in found]
-    order = sorted(range(len(firsts)), key=lambda i: -float(firsts[i].strength.sum()))
-    return [firsts[i] for i in sorted(order[:room])]
-
-
-def _failed(matrix: Tensor) -> MergeError:
+def undecomposable(matrix: Tensor) -> MergeError:
+    """Return the error of a matrix that the library cannot take apart."""
     shape = " × ".join(map(str, matrix.shape))
     return MergeError(
         f"A matrix of {shape} cannot be decomposed: its numbers differ too much in size.",

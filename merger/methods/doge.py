@@ -17,7 +17,7 @@ from merger.spec import (
     merge_method,
     of,
 )
-from merger.spectral import is_linear, join, mean_square, svd, widen
+from merger.spectral import is_linear, mean_square, strongest, widen
 from merger.threads import one_thread
 
 # Adam's step: absolute in the paper, or a share of the changes' size.
@@ -61,7 +61,7 @@ def shifted(
     evidence="other's code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift"),
     scope="tensor",
-    memory=(2.6, 14.5),
+    memory=(0.0, 10.5),
 )
 def doge(
     tau: RawDeltas,
@@ -134,34 +134,54 @@ def _shift(
 ) -> Tensor:
     """Return where Adam comes to in so many steps, or nothing where that is no better."""
     weight = sum(shares)
-    merged = taus[0] * shares[0]
-    for tau, share in zip(taus[1:], shares[1:], strict=True):
-        merged += tau * share
-    start = [(tau * (tau - merged)).sum(dim=1, keepdim=True) for tau in taus]
+    start = _start(taus, shares)
     shared = _shared(taus, subspace)
-    found, speed, size = (torch.zeros_like(merged) for _ in range(3))
+    found, speed, size, room = (taus[0].new_zeros(taus[0].shape) for _ in range(4))
     for step in range(1, steps + 1):
-        slope = torch.zeros_like(found)
-        for tau, left in zip(taus, _left(taus, start, found, weight), strict=True):
-            slope += tau * (left * (-2.0 * weight))
-        slope -= shared @ (shared.T @ slope)
-        speed.mul_(0.9).add_(slope * 0.1)
-        size.mul_(0.999).add_(slope.square_().mul_(0.001))
-        away = (size / (1.0 - 0.999**step)).sqrt_().add_(1e-30)
-        away = speed / away * (rate / (1.0 - 0.9**step))
+        left = _left(taus, start, found, weight, room)
+        slope = room.zero_()
+        for i, rest in enumerate(left):
+            slope.addcmul_(taus[i], rest, value=-2.0 * weight)
+        slope.addmm_(shared, shared.T @ slope, alpha=-1.0)
+        speed.mul_(0.9).add_(slope, alpha=0.1)
+        size.mul_(0.999).addcmul_(slope, slope, value=0.001)
+        away = torch.div(size, 1.0 - 0.999**step, out=room).sqrt_().add_(1e-30)
+        away = torch.div(speed, away, out=room).mul_(rate / (1.0 - 0.9**step))
         if project:
-            away -= shared @ (shared.T @ away)
+            away.addmm_(shared, shared.T @ away, alpha=-1.0)
         found -= away
-    left = _left(taus, start, found, weight)
+    left = _left(taus, start, found, weight, room)
     return found if _loss(left) < _loss(start) else torch.zeros_like(found)
 
 
+def _start(taus: Sequence[Tensor], shares: Sequence[float]) -> list[Tensor]:
+    """Return for each row how much each expert is disturbed by the merge, (m, 1) each."""
+    merged = taus[0] * shares[0]
+    for i in range(1, len(taus)):
+        merged.add_(taus[i], alpha=shares[i])
+    return [(tau - merged).mul_(tau).sum(dim=1, keepdim=True) for tau in taus]
+
+
 def _left(
-    taus: Sequence[Tensor], start: Sequence[Tensor], found: Tensor, weight: float
+    taus: Sequence[Tensor],
+    start: Sequence[Tensor],
+    found: Tensor,
+    weight: float,
+    room: Tensor,
 ) -> list[Tensor]:
-    """Return for each row how much each expert is still disturbed, (m, 1) each."""
-    pairs = zip(taus, start, strict=True)
-    return [rest - (tau * found).sum(dim=1, keepdim=True) * weight for tau, rest in pairs]
+    """Return for each row how much each expert is still disturbed, (m, 1) each.
+
+    Args:
+        taus: One matrix per expert.
+        start: How much each was disturbed without the shift.
+        found: The shift.
+        weight: The sum of what the experts are multiplied by.
+        room: Memory for the products of one expert.
+    """
+    return [
+        rest - torch.mul(taus[i], found, out=room).sum(dim=1, keepdim=True) * weight
+        for i, rest in enumerate(start)
+    ]
 
 
 def _loss(left: Sequence[Tensor]) -> float:
@@ -171,5 +191,5 @@ def _loss(left: Sequence[Tensor]) -> float:
 def _shared(taus: Sequence[Tensor], subspace: int) -> Tensor:
     """Return the directions that the experts share most, as orthonormal columns."""
     room = min(taus[0].shape)
-    parts = join([svd(tau).first(room // len(taus)) for tau in taus])
-    return svd(parts.left).left[:, : room // subspace]
+    lefts = torch.cat([strongest(tau, room // len(taus)).left for tau in taus], dim=1)
+    return strongest(lefts, room // subspace).left

@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import total
-from merger.filters import equalise, high_pass
+from merger.algebra import total, weighted_total
+from merger.filters import equal_sizes, high_pass
 from merger.spec import Costly, Delta, Deltas, Key, Knob, Share, merge_method, of
 
 FilterBy = Literal["share", "distance"]
@@ -21,8 +21,8 @@ def filtered(
 ) -> Delta:
     """Return the sum of the task vectors without its low frequencies."""
     # Filtering is linear: one pass over the sum is that of every expert.
-    summed = total(equalise(tau) if align else tau).unsqueeze(0)
-    return high_pass(summed, key, filter_by, frequencies, rho)[0]
+    summed = weighted_total(tau, equal_sizes(tau)) if align else total(tau)
+    return high_pass(summed.unsqueeze(0), key, filter_by, frequencies, rho)[0]
 
 
 @merge_method(
@@ -32,7 +32,7 @@ def filtered(
     evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
-    memory=(0.0, 12.4),
+    memory=(0.0, 6.3),
 )
 def fr_merging(
     update: Annotated[Costly, of(on=filtered)],

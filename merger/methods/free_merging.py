@@ -4,7 +4,7 @@ from math import log10
 from typing import Annotated, Literal
 
 from merger.algebra import row_length, total
-from merger.filters import equalise, high_pass
+from merger.filters import equal_sizes, high_pass
 from merger.lazy import Tensor, torch
 from merger.masks import add_updates, band
 from merger.spec import (
@@ -38,7 +38,8 @@ def filtered(
     align: bool = False,
 ) -> Deltas:
     """Return the task vectors without their low frequencies."""
-    return high_pass(equalise(tau) if align else tau, key, filter_by, frequencies, rho)
+    factors = equal_sizes(tau) if align else ()
+    return high_pass(tau, key, filter_by, frequencies, rho, factors)
 
 
 def strongest(tau: Deltas, ranks: InRows, key: Key, *, density: Density = 0.01) -> Deltas:
@@ -70,7 +71,7 @@ def measured(each: Filtered) -> Deltas:
     evidence="code read",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift"),
     scope="tensor",
-    memory=(2.0, 8.7),
+    memory=(1.0, 4.3),
 )
 def free_merging(
     tau: Deltas,

@@ -18,7 +18,7 @@ def flattened(tau: Deltas, key: Key, *, full: bool = False, conv_as_matrix: bool
     evidence="code run",
     laws=("zero", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
-    memory=(0.0, 9.7),
+    memory=(0.0, 7.8),
 )
 def iso_c(
     update: Annotated[Costly, of(on=flattened)],

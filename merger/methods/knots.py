@@ -1,9 +1,10 @@
 """KnOTS: put all experts into one frame, then merge their coordinates there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from merger.algebra import combine_agreeing, drop, elect_sign, mean, total
+from merger.grams import crossed, eigen_, gram, pieces
 from merger.lazy import Tensor, torch
 from merger.spec import (
     Coefficients,
@@ -19,7 +20,7 @@ from merger.spec import (
     merge_method,
     of,
 )
-from merger.spectral import eigen, gram, is_matrix, widen
+from merger.spectral import Widened, is_matrix, widen
 from merger.threads import one_thread
 
 # Directions of the common frame below this share of the strongest one are rounding.
@@ -32,12 +33,30 @@ def coordinates(tau: RawDeltas, key: Key, *, concat: Concat = "input") -> Deltas
     if not is_matrix(key, tau) or not tau.any():
         return tau
     with one_thread():
-        taus = widen(tau)
-        frame = eigen(_products(taus, concat), FAINT)[1].to(taus[0]).T
+        taus = _faced(widen(tau), concat)
+        rows, columns = taus.shape
+        if rows > len(taus) * columns:
+            # So high that the inner products of all columns are fewer: S Vₜ at once.
+            values, vectors = eigen_(crossed(taus), FAINT)
+            blocks = vectors.mul_(values.sqrt()).split(columns)
+
+            def place(i: int) -> Tensor:
+                return blocks[i].T
+        else:
+            frame = eigen_(_products(taus), FAINT)[1].to(taus[0]).T
+
+            def place(i: int) -> Tensor:
+                return frame @ taus[i]
+
         found = torch.zeros_like(tau)
-        for each, out in zip(taus, found, strict=True):
-            _turned(out, concat)[: len(frame)] = frame @ _turned(each, concat)
+        places = found if concat == "input" else found.transpose(1, 2)
+        for i, out in enumerate(places):
+            _fill(out, place(i))
         return found
+
+
+def _fill(out: Tensor, rows: Tensor) -> None:
+    out[: len(rows)] = rows
 
 
 def _drops(knobs: Mapping[str, Any]) -> bool:
@@ -66,7 +85,7 @@ def _trims(knobs: Mapping[str, Any]) -> bool:
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift"),
     neutral={"density": 1.0, "scale": 1.0},
     scope="tensor",
-    memory=(1.0, 11.8),
+    memory=lambda n, rows, columns: max(n + 8.2, pieces(n, rows, columns)),
 )
 def knots(
     tau: RawDeltas,
@@ -123,6 +142,7 @@ def knots(
         merged = combine_agreeing(kept, elect_sign(kept, tie="drop"), combine, reuse=True)
     else:
         merged = mean(kept) if combine == "mean" else total(kept)
+    del kept
     if is_matrix(key, tau):
         merged = _back(tau, own, merged, concat)
     return merged * scale
@@ -131,25 +151,36 @@ def knots(
 def _back(tau: Tensor, own: Tensor, merged: Tensor, concat: Concat) -> Tensor:
     """Return coordinates as a change of the weights again."""
     with one_thread():
-        taus, frames = widen(tau), widen(own)
-        room = taus.shape[0 if concat == "input" else 1]
-        size, frame = taus[0].new_zeros(room), taus[0].new_zeros(room, room)
+        taus, frames = _faced(widen(tau), concat), _faced(widen(own), concat)
+        rows, columns = taus.shape
+        size = torch.zeros_like(taus[0][:, 0])
+        for i in range(len(taus)):
+            size += torch.linalg.vector_norm(frames[i], dim=1).square_()
+        size = torch.where(size > 0, size, 1.0)
+        place = _faced(widen(merged.unsqueeze(0)), concat)[0]
+        place = place / size.unsqueeze(1)
         # U follows from τ = U Z, whose rows are orthogonal: no second decomposition is needed.
-        for each, place in zip(taus, frames, strict=True):
-            rows = _turned(place, concat)
-            size += rows.square().sum(dim=1)
-            frame += _turned(each, concat) @ rows.T
-        frame /= torch.where(size > 0, size, 1.0)
-        return _turned(frame @ _turned(widen(merged[None])[0], concat), concat).to(merged)
+        if rows <= columns:
+            frame = taus[0].new_zeros(rows, rows)
+            for i in range(len(taus)):
+                frame.addmm_(taus[i], frames[i].T)
+            found = frame @ place
+        else:
+            found = taus[0].new_zeros(rows, columns)
+            for i in range(len(taus)):
+                inside = frames[i].T @ place
+                found.addmm_(taus[i], inside)
+        return (found if concat == "input" else found.T).to(merged)
 
 
-def _products(taus: Sequence[Tensor], concat: Concat) -> Tensor:
+def _products(taus: Widened) -> Tensor:
     """Return the inner products of the rows of all matrices side by side."""
-    found = gram(_turned(taus[0], concat).T)
-    for tau in taus[1:]:
-        found += gram(_turned(tau, concat).T)
+    found = gram(taus[0].T)
+    for i in range(1, len(taus)):
+        gram(taus[i].T, found)
     return found
 
 
-def _turned(matrix: Tensor, concat: Concat) -> Tensor:
-    return matrix if concat == "input" else matrix.T
+def _faced(matrices: Widened, concat: Concat) -> Widened:
+    """Return matrices whose rows the common frame is for."""
+    return matrices if concat == "input" else matrices.turned

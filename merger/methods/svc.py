@@ -5,7 +5,7 @@ from typing import Annotated
 
 from merger.lazy import Tensor, torch
 from merger.spec import Delta, Deltas, Key, Knob, Update, merge_method
-from merger.spectral import FAINT, is_matrix, svd, widen
+from merger.spectral import FAINT, Svd, is_matrix, svd, widen
 from merger.threads import one_thread
 
 
@@ -16,7 +16,7 @@ from merger.threads import one_thread
     evidence="code run",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
-    memory=(0.0, 13.7),
+    memory=(0.0, 7.9),
     stage="after",
 )
 def svc(
@@ -45,21 +45,20 @@ def svc(
     if not is_matrix(key, tau) or not update.any():
         return update
     with one_thread():
-        return _calibrate(widen(update.unsqueeze(0))[0], widen(tau), alpha).to(update)
+        return _calibrate(svd(widen(update.unsqueeze(0))[0]), widen(tau), alpha).to(update)
 
 
-def _calibrate(update: Tensor, taus: Sequence[Tensor], alpha: float) -> Tensor:
-    found = svd(update)
-    rows = found.strength.unsqueeze(1) * found.right
+def _calibrate(found: Svd, taus: Sequence[Tensor], alpha: float) -> Tensor:
+    rows = found.right.mul_(found.strength.unsqueeze(1))
     counted = torch.zeros_like(found.strength)
     for tau in taus:
         counted += _share(rows, found.left.T @ tau, FAINT * tau.norm()).clamp_(min=alpha)
-    return (found.left * (len(taus) / counted)) @ rows
+    return found._replace(strength=len(taus) / counted).matrix()
 
 
 def _share(merged: Tensor, own: Tensor, faint: Tensor) -> Tensor:
     """Return how often an expert's own row fits into the merged one; 0 where it has none."""
-    size = own.square().sum(dim=1)
-    none = size <= faint.square()
-    along = (merged * own).sum(dim=1)
+    size = torch.linalg.vector_norm(own, dim=1)
+    none = size <= faint
+    along = own.mul_(merged).sum(dim=1).div_(torch.where(none, 1.0, size))
     return torch.where(none, 0.0, along / torch.where(none, 1.0, size))

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from merger.algebra import add_update
 from merger.lazy import Tensor, torch
+from merger.masks import add_updates
 from merger.spec import Base, Deltas, Key, Knob, PerTask, merge_method
 from merger.spectral import is_matrix, svd, widen
 from merger.threads import one_thread
@@ -19,7 +19,7 @@ from merger.threads import one_thread
     ),
     neutral={"density": 1.0},
     scope="tensor",
-    memory=(1.0, 10.2),
+    memory=(1.0, 7.8),
 )  # fmt: skip
 def tsv_c(
     tau: Deltas,
@@ -54,13 +54,12 @@ def tsv_c(
     with one_thread():
         for i, out in enumerate(found):
             if is_matrix(key, stack) and stack[i].any():
-                change = _compressed(widen(stack[i : i + 1])[0], share).to(tau).reshape(out.shape)
+                _compress(widen(stack[i : i + 1])[0], share, out.reshape(stack.shape[1:]))
             else:
-                change = tau[i]
-            out.copy_(add_update(base, change))
-    return found
+                out.copy_(tau[i])
+    return add_updates(base, found)
 
 
-def _compressed(matrix: Tensor, density: float) -> Tensor:
+def _compress(matrix: Tensor, density: float, out: Tensor) -> None:
     count = max(1, int(density * min(matrix.shape))) if density > 0.0 else 0
-    return svd(matrix).first(count).matrix()
+    svd(matrix).first(count).matrix(out)

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
+from merger.grams import untangle
 from merger.spec import Costly, Delta, Deltas, Key, Knob, merge_method, of
-from merger.spectral import by_matrix, untangle
+from merger.spectral import by_matrix
 
 
 def turned_apart(tau: Deltas, key: Key, *, conv_as_matrix: bool = False) -> Delta:
@@ -18,7 +19,7 @@ def turned_apart(tau: Deltas, key: Key, *, conv_as_matrix: bool = False) -> Delt
     evidence="code run",
     laws=("zero", "single", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
-    memory=(3.6, 5.6),
+    memory=(0.4, 8.8),
 )
 def tsv_m(
     update: Annotated[Costly, of(on=turned_apart)],

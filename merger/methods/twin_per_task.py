@@ -12,7 +12,7 @@ SharedScale = Annotated[float, Knob(slider=(-1.0, 2.0), step=0.01, symbol="λₛ
 
 def exclusive(tau: Deltas, *, rank: Share = 0.1, shared_scale: SharedScale = 0.29) -> Deltas:
     """Return the strongest directions in which each expert differs from the shared merge."""
-    return low_rank(tau, rank, total(tau) * shared_scale)
+    return low_rank(tau, rank, shared_scale)
 
 
 @merge_method(
@@ -23,7 +23,7 @@ def exclusive(tau: Deltas, *, rank: Share = 0.1, shared_scale: SharedScale = 0.2
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     neutral={"rank": 1.0},
     scope="tensor",
-    memory=(1.0, 10.2),
+    memory=(1.0, 7.8),
 )
 def twin_per_task(
     tau: Deltas,

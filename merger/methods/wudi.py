@@ -1,12 +1,13 @@
 """WUDI: the update that disturbs each expert's own directions least."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from merger.algebra import mean
+from merger.grams import crossed, eigen_, pieces
 from merger.lazy import Tensor, torch
 from merger.spec import Costly, Delta, Deltas, Key, Knob, merge_method, of
-from merger.spectral import eigen, is_linear, mean_square, summed, widen
+from merger.spectral import ROWS, Widened, is_linear, mean_square, summed, widen
 from merger.threads import one_thread
 
 # Directions below this share of the strongest one have no inverse (1e-8 of their square).
@@ -33,11 +34,9 @@ def settled(
     with one_thread():
         changed = [i for i, row in enumerate(tau) if row.any()]
         taus = widen(tau if len(changed) == len(tau) else tau[changed])
-        problem = _problem(taus)
         if solver == "closed_form":
-            return _solve(*problem).to(tau)
-        rate = RATE * mean_square(taus) ** 0.5
-        return _descend(*problem, steps, rate).to(tau)
+            return _solve(taus).to(tau)
+        return _descend(taus, steps, RATE * mean_square(taus) ** 0.5).to(tau)
 
 
 @merge_method(
@@ -47,7 +46,7 @@ def settled(
     evidence="code read",
     laws=("zero", "single", "idempotent", "symmetric", "homogeneous", "odd", "shift", "local"),
     scope="tensor",
-    memory=(0.0, 20.8),
+    memory=lambda n, rows, columns: max(8.6, pieces(n, rows, columns)),
 )
 def wudi(
     update: Annotated[Costly, of(on=settled)],
@@ -81,31 +80,97 @@ def wudi(
     return update * scale
 
 
-def _problem(taus: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the sum of the task vectors, and the two sums that the loss depends on."""
-    products = torch.zeros(2 * taus[0].shape[1:], dtype=torch.float64, device=taus[0].device)
-    wanted = torch.zeros_like(taus[0], dtype=torch.float64)
-    for tau in taus:
-        own = tau.double()
-        share = (own.T @ own).div_(own.square().sum())
+def _solve(taus: Widened) -> Tensor:
+    """Return S − (S G − R) G⁺."""
+    rows, columns = taus.shape
+    if len(taus) * rows < columns:
+        return _solve_by_rows(taus)
+    products, disturbed = _products(taus)
+    disturbed.neg_().addmm_(summed(taus).double(), products)
+    values, vectors = eigen_(products, FAINT)
+    del products
+    back = (disturbed @ vectors).div_(values)
+    del disturbed
+    return summed(taus).double().addmm_(back, vectors.T, alpha=-1.0)
+
+
+def _products(taus: Widened) -> tuple[Tensor, Tensor]:
+    """Return G and R, the two sums that the loss depends on."""
+    rows, columns = taus.shape
+    products = torch.zeros(columns, columns, dtype=torch.float64, device=taus[0].device)
+    wanted = torch.zeros(rows, columns, dtype=torch.float64, device=taus[0].device)
+    for i in range(len(taus)):
+        own = taus[i].double()
+        share = (own.T @ own).div_(own.norm().square())
         products += share
-        wanted += own @ share
-    return summed(taus).double(), products, wanted
+        wanted.addmm_(own, share)
+        del own, share
+    return products, wanted
 
 
-def _solve(start: Tensor, products: Tensor, wanted: Tensor) -> Tensor:
-    disturbed = (start @ products).sub_(wanted)
-    values, vectors = eigen(products, FAINT)
-    return start - (disturbed @ vectors).div_(values) @ vectors.T
+def _solve_by_rows(taus: Widened) -> Tensor:
+    """Return the same for matrices so wide that the inner products of all rows are fewer.
+
+    With W all τₜ / ‖τₜ‖ below each other, G = Wᵀ W and S G − R = D W, D = [(S − τₜ) Wₜᵀ]ₜ; then
+    (S G − R) G⁺ = D (W Wᵀ)⁺ W.
+    """
+    rows, n = taus.shape[0], len(taus)
+    places = [slice(i * rows, (i + 1) * rows) for i in range(n)]
+    disturbed = torch.empty(rows, n * rows, dtype=torch.float64, device=taus[0].device)
+    start = summed(taus).double()
+    for i, own in enumerate(places):
+        disturbed[:, own] = (start - taus[i]) @ _unit(taus[i]).T
+    del start
+    products = crossed(taus.turned)
+    lengths = torch.cat(
+        [products[own, own].diagonal().sum().sqrt().expand(rows) for own in places]
+    )
+    values, vectors = eigen_(products.div_(lengths).div_(lengths.unsqueeze(1)), FAINT)
+    del products
+    back = (disturbed @ vectors).div_(values) @ vectors.T
+    del vectors
+    result = summed(taus).double()
+    for i, own in enumerate(places):
+        result.addmm_(back[:, own], _unit(taus[i]), alpha=-1.0)
+    return result
 
 
-def _descend(start: Tensor, products: Tensor, wanted: Tensor, steps: int, rate: float) -> Tensor:
-    """Return where Adam comes to in so many steps."""
-    found, speed, size = start.clone(), torch.zeros_like(start), torch.zeros_like(start)
-    for step in range(1, steps + 1):
-        slope = (found @ products).sub_(wanted).mul_(2.0)
-        speed.mul_(0.9).add_(slope * 0.1)
-        size.mul_(0.999).add_(slope.square_().mul_(0.001))
-        away = (speed / (1.0 - 0.9**step)).div_((size / (1.0 - 0.999**step)).sqrt_().add_(1e-30))
-        found.sub_(away.mul_(rate))
-    return found
+def _unit(tau: Tensor) -> Tensor:
+    """Return a task vector of length 1, in double precision."""
+    return tau.double().div(tau.double().norm())
+
+
+def _descend(taus: Widened, steps: int, rate: float) -> Tensor:
+    """Return where Adam comes to in so many steps; rows do not touch each other."""
+    slope = _slope(taus)
+    result = summed(taus).double()
+    for first in range(0, len(result), ROWS):
+        rows = slice(first, first + ROWS)
+        found = result[rows]
+        speed, size = torch.zeros_like(found), torch.zeros_like(found)
+        for step in range(1, steps + 1):
+            down = slope(found, rows).mul_(2.0)
+            speed.mul_(0.9).add_(down, alpha=0.1)
+            size.mul_(0.999).addcmul_(down, down, value=0.001)
+            away = torch.div(size, 1.0 - 0.999**step, out=down).sqrt_().add_(1e-30)
+            torch.div(speed, away, out=away)
+            found.sub_(away, alpha=rate / (1.0 - 0.9**step))
+    return result
+
+
+def _slope(taus: Widened) -> Callable[[Tensor, slice], Tensor]:
+    """Return what tells half the slope at some rows: X G − R, from rows where these are fewer."""
+    rows, columns = taus.shape
+    if len(taus) * rows < columns:
+
+        def by_rows(found: Tensor, some: slice) -> Tensor:
+            result = torch.zeros_like(found)
+            for i in range(len(taus)):
+                unit = _unit(taus[i])
+                result.addmm_((found - taus[i][some]) @ unit.T, unit)
+                del unit
+            return result
+
+        return by_rows
+    products, wanted = _products(taus)
+    return lambda found, some: torch.addmm(wanted[some], found, products, beta=-1.0)

@@ -43,7 +43,13 @@ def test_methods_import_the_grammar_the_algebra_and_lazy_torch_only():
     allowed = {"merger.spec", "merger.algebra", "merger.lazy", "merger.knobs", "typing"}
     allowed |= {"merger.notices"}
     allowed |= {"merger.errors", "merger.masks", "merger.places", "merger.spaces"}
-    allowed |= {"merger.filters", "merger.spectral", "merger.threads", "merger.unified"}
+    allowed |= {
+        "merger.filters",
+        "merger.grams",
+        "merger.spectral",
+        "merger.threads",
+        "merger.unified",
+    }
     allowed |= {"math", "collections.abc", "__future__"}
     wrong = {
         path.name: found

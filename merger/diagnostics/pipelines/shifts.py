@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from merger.algebra import keep, mean, total
 from merger.diagnostics.pipeline import Pipeline, Step, Work
-from merger.filters import equalise, high_pass
+from merger.filters import equal_sizes, high_pass
 from merger.lazy import Tensor
 from merger.spectral import is_linear, widen
 from merger.threads import one_thread
@@ -14,9 +14,8 @@ States = Sequence[Tensor]
 
 def _filtered(work: Work) -> States:
     tau, knobs = work.tau, work.knobs
-    even = equalise(tau) if knobs["align"] else tau
     by = knobs["filter_by"], knobs["frequencies"], knobs["rho"]
-    left = high_pass(even, work.key, *by)
+    left = high_pass(tau, work.key, *by, equal_sizes(tau) if knobs["align"] else ())
     return [tau, left, left * work.scale]
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from merger.algebra import elect_sign, keep, total
 from merger.diagnostics.pipeline import Held, Pipeline, Step, Work
+from merger.grams import gram, join, polar_
 from merger.lazy import Tensor, torch
 from merger.methods.knots import thinned
 from merger.methods.opcm import taken_in
-from merger.spectral import FAINT, Svd, gram, is_linear, is_matrix, join, polar, svd, widen
+from merger.spectral import FAINT, Svd, is_linear, is_matrix, svd, widen
 from merger.threads import one_thread
 
 States = Sequence[Held | Tensor]
@@ -49,7 +50,7 @@ def _tsv_m(work: Work, taus: list[Tensor]) -> list[Held]:
     start = Held(torch.stack(taus), _counts(parts))
     kept = _strongest(parts, min(taus[0].shape))
     joined = join(kept)
-    left, right = polar(joined.left), polar(joined.right.T).T
+    left, right = polar_(joined.left), polar_(joined.right.T).T
     ends = torch.tensor(_counts(kept)).cumsum(0).tolist()
     turned = [
         (left[:, a:b] * joined.strength[a:b]) @ right[a:b]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from merger.errors import RecipeError
-from merger.filters import equalise, high_pass, low_rank
+from merger.filters import equal_sizes, high_pass, low_rank
 from merger.memory import merge_tensors
 
 KEY = "layers.0.mlp.weight"
@@ -65,7 +65,7 @@ def test_fr_of_all_frequencies_is_task_arithmetic_of_linear_layers():
 
 def test_aligned_experts_have_one_size_and_unchanged_ones_stay_so():
     stack = torch.stack([draw(4, 4), 5 * draw(4, 4, seed=1), torch.zeros(4, 4)])
-    found = equalise(stack)
+    found = stack * torch.tensor(equal_sizes(stack)).reshape(3, 1, 1)
     sizes = found.abs().mean((1, 2))
     assert sizes[0].item() == pytest.approx(sizes[1].item()) and not found[2].any()
     assert torch.equal(found[1], stack[1])
