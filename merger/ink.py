@@ -23,14 +23,14 @@ def draw_strokes(strokes: Sequence[np.ndarray], width: float, side: int = SIDE) 
         side: Width and height of the image.
     """
     middles = np.arange(side) + 0.5
-    pixels = np.stack(np.meshgrid(middles, middles), -1).reshape(-1, 1, 2)  # (pixels, 1, xy)
+    across, down = (axis.reshape(-1, 1) for axis in np.meshgrid(middles, middles))
     ink = np.zeros(side * side)
     for points in strokes:
         start = points[:-1] if len(points) > 1 else points
-        along = (points[1:] if len(points) > 1 else points) - start  # (segments, xy)
-        squared = np.maximum((along**2).sum(1), 1e-12)
-        share = np.clip(((pixels - start) * along).sum(-1) / squared, 0.0, 1.0)
-        away = np.sqrt(((pixels - start - share[..., None] * along) ** 2).sum(-1)).min(1)
+        dx, dy = ((points[1:] if len(points) > 1 else points) - start).T
+        x, y = across - start[:, 0], down - start[:, 1]  # (pixels, segments)
+        share = np.clip((x * dx + y * dy) / np.maximum(dx**2 + dy**2, 1e-12), 0.0, 1.0)
+        away = np.sqrt(((x - share * dx) ** 2 + (y - share * dy) ** 2).min(1))
         ink = np.maximum(ink, np.clip(width / 2 + 0.5 - away, 0.0, 1.0))
     return ink.reshape(side, side)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PANEL = "answers"
 Question = ImageQuestion | TextQuestion
+Answered = AnswersInfo | SurpriseInfo
 TOO_LARGE = (
     "Models this large are not asked here: only a sample of their weights is in memory, and every "
     "answer would read whole models from disk.",
@@ -99,7 +100,7 @@ def models_of(scene: Scene) -> list[Model]:
     return found
 
 
-def ask(scene: Scene, question: Question) -> AnswersInfo | SurpriseInfo:
+def ask(scene: Scene, question: Question) -> Answered:
     """Ask every model."""
     live, models = live_of(scene), models_of(scene)
     split = "" if question.number is None else SPLIT

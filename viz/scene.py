@@ -13,6 +13,7 @@ from merger.errors import FeedError, TaskError
 from merger.live import LiveMerge, LiveSet
 from merger.recipe import Depth, Recipe
 from viz.archive import History
+from viz.asked import Answered, Question, ask, question_of
 from viz.catalog import Family
 from viz.curves import Curves
 from viz.measures import Measures
@@ -147,6 +148,16 @@ class Scene:
             why = self.merged.why if self.merged else ""
             raise FeedError(why, "Merge it for real to see what it does.")
         return self.measured.norms(flat.numpy())
+
+    @cached_property
+    def question(self) -> Question:
+        """What a visitor tries out; raises TaskError for what cannot be used."""
+        return question_of(self)
+
+    @cached_property
+    def answers(self) -> Answered:
+        """What every model answers to it."""
+        return ask(self, self.question)
 
     @property
     def share(self) -> float:

@@ -20,12 +20,11 @@ from merger.trying import Model
 from viz.answers import answers, error_card
 from viz.asked import (
     PANEL,
+    Answered,
     Question,
-    ask,
     image_tasks,
     live_of,
     models_of,
-    question_of,
     reader_of,
     text_tasks,
 )
@@ -66,12 +65,11 @@ class Trying:
         if PANEL not in visible_of(request):
             return {}
         try:
-            question = question_of(scene)
-            shown = _about(scene, question)
+            shown = _about(scene, scene.question)
         except MergeError as error:
             return {"replies": _offer(scene) | {"error": error_card(error)}}
         try:
-            return {"replies": shown | _cards(scene, ask(scene, question))}
+            return {"replies": shown | _cards(scene, scene.answers)}
         except MergeError as error:
             return {"replies": shown | {"error": error_card(error)}}
 
@@ -88,7 +86,7 @@ class Trying:
         """Return how every model goes on with a text."""
         cancel = self.studio.settling.start(visitor_of(request), "go_on")
         scene = self._scene(request)
-        question = question_of(scene)
+        question = scene.question
         if isinstance(question, ImageQuestion):
             raise TaskError("Only language models go on with a text.", "Choose such models.")
         tokens, scorer = reader_of(live_of(scene))
@@ -156,7 +154,7 @@ def _about(scene: Scene, question: Question) -> dict[str, Any]:
     return _offer(scene) | {"asked": shown | {"seen": seen, "how": question.how, "truth": truth}}
 
 
-def _cards(scene: Scene, info: AnswersInfo | SurpriseInfo) -> dict[str, Any]:
+def _cards(scene: Scene, info: Answered) -> dict[str, Any]:
     cards = [
         {
             "name": name,

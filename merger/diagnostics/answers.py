@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -39,23 +40,17 @@ class AnswersInfo(Info):
     truth: int = -1
     split: str = ""
 
-    @property
+    @cached_property
     def answered(self) -> np.ndarray:
         """Whether each model has an answer, (models,)."""
         return np.array([not why for why in self.whys], bool)
 
-    @property
+    @cached_property
     def best(self) -> np.ndarray:
         """The class that each model holds likeliest, the first of equal ones; -1 without one."""
         return np.where(self.answered, np.nan_to_num(self.chances).argmax(1), -1)
 
-    @property
-    def margin(self) -> np.ndarray:
-        """How much likelier each model holds its answer than the next one."""
-        two = np.sort(self.chances, axis=1)[:, -2:]
-        return two[:, 1] - two[:, 0] if two.shape[1] == 2 else two[:, 0]
-
-    @property
+    @cached_property
     def votes(self) -> np.ndarray:
         """How many of base and experts answer each class, (classes,)."""
         single = np.array([role in SINGLE for role in self.roles])

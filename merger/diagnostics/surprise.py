@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -40,12 +41,12 @@ class SurpriseInfo(Info):
     task: str = ""
     split: str = ""
 
-    @property
+    @cached_property
     def answered(self) -> np.ndarray:
         """Whether each model has an answer, (models,)."""
         return np.array([not why for why in self.whys], bool)
 
-    @property
+    @cached_property
     def bits_per_byte(self) -> np.ndarray:
         """Bits per byte of the text after its first token, (models,); NaN for a single token."""
         found = self.bits.sum(1) / self.bytes if self.bytes else np.full(len(self.names), np.nan)

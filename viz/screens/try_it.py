@@ -3,36 +3,33 @@
 from typing import Any
 
 from merger.diagnostics.answers import AnswersInfo
-from merger.diagnostics.surprise import SurpriseInfo
-from viz.asked import PANEL, ask, question_of
+from viz.asked import PANEL, Answered
 from viz.figures.answers import draw_answers, patch_answers
 from viz.figures.surprise import draw_surprise, limit_of, patch_surprise
 from viz.scene import Scene
 from viz.spec import PanelSpec, Screen
 
-Shown = AnswersInfo | SurpriseInfo
 
-
-def measure(scene: Scene) -> Shown:
+def measure(scene: Scene) -> Answered:
     """Return what every model answers to what the visitor tries.
 
     Raises:
         TaskError: there is nothing that these models could be asked, or not here.
     """
-    return ask(scene, question_of(scene))
+    return scene.answers
 
 
-def draw(info: Shown) -> Any:
+def draw(info: Answered) -> Any:
     """Draw the answers to an image or to a text."""
     return draw_answers(info) if isinstance(info, AnswersInfo) else draw_surprise(info)
 
 
-def patch(info: Shown) -> Any:
+def patch(info: Answered) -> Any:
     """Move what is drawn."""
     return patch_answers(info) if isinstance(info, AnswersInfo) else patch_surprise(info)
 
 
-def _frame(scene: Scene, info: Shown) -> list[Any]:
+def _frame(scene: Scene, info: Answered) -> list[Any]:
     if isinstance(info, AnswersInfo):
         return [info.task, *info.classes, info.names]
     return [info.words, info.names, limit_of(info)]
