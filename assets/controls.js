@@ -20,9 +20,10 @@ import { mountStarts } from "./studio/starts.js";
 import { mountTour } from "./studio/tour.js";
 import { mountTrials } from "./studio/trials.js";
 import { mountTraining } from "./studio/training.js";
+import { mountTry } from "./studio/try.js";
 
 function section(title, node, aside) {
-  return h("section", { class: "ms-section" }, h("h3", { class: "ms-section__title" }, title, aside), node);
+  return h("section", { class: "ms-section" }, h("h2", { class: "ms-section__title" }, title, aside), node);
 }
 
 /** On a small screen the controls are a sheet at the lower edge, where the thumb is. */
@@ -111,6 +112,7 @@ const ROOTS = {
   "ms-training-root": mountTraining,
   "ms-compare-root": mountCompare,
   "ms-changed-root": mountChanged,
+  "ms-try-root": mountTry,
 };
 
 function mountWhatIsThere() {

@@ -38,7 +38,7 @@ _CARD = """\
 <section class="ms-panel" data-panel="%(id)s" aria-labelledby="ms-title-%(id)s">
   <header class="ms-panel__head">
     <div class="ms-panel__name">
-      <h3 class="ms-panel__title" id="ms-title-%(id)s">%(title)s</h3>
+      <h2 class="ms-panel__title" id="ms-title-%(id)s">%(title)s</h2>
       <span class="ms-panel__badge" hidden></span>
     </div>
     <div class="ms-panel__tools" role="group" aria-label="%(title)s: tools">

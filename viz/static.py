@@ -26,6 +26,7 @@ STYLES = (
     "tour.css",
     "training.css",
     "trials.css",
+    "try.css",
 )
 SCRIPTS = ("viz.js", "controls.js")
 PREFIX = "ms"

@@ -40,7 +40,7 @@ function show(found) {
   place.hidden = !found;
   if (!found) return;
   const focus = place.contains(document.activeElement) ? document.activeElement.id : null;
-  const title = h("h3", { class: "ms-panel__title" }, found.metric === "bits_per_byte" ? "Which passages changed?" : "Which examples changed hands?");
+  const title = h("h2", { class: "ms-panel__title" }, found.metric === "bits_per_byte" ? "Which passages changed?" : "Which examples changed hands?");
   if (found.error) {
     place.replaceChildren(title, h("p", { class: "ms-empty" }, `${found.error.why} ${found.error.todo}`.trim()));
     return;

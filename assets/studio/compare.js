@@ -31,7 +31,7 @@ function show() {
   if (chart) chart.style.display = state.pins.length ? "" : "none"; // nothing to draw yet
   const focus = place.contains(document.activeElement) ? document.activeElement.id : null;
   place.replaceChildren(
-    h("h3", { class: "ms-panel__title" }, "What is compared"),
+    h("h2", { class: "ms-panel__title" }, "What is compared"),
     h("div", { class: "ms-compare__sides" }, side(0, sides?.a), side(1, sides?.b)),
     h("div", { class: "ms-compare__foot" },
       h("p", { class: "ms-panel__caption", id: "ms-compare-said" }, said(sides)),
@@ -56,7 +56,7 @@ function side(index, found) {
   const words = found?.why || found?.words || (pinned ? state.pins[index].line : live ? state.line : "Nothing yet.");
   const tag = pinned ? "pinned" : live ? "live: the merge on this page" : "";
   return h("div", { class: "ms-compare__side", role: "group", "aria-label": `Merge ${name}` },
-    h("h4", { class: "ms-compare__name" }, name, tag && h("span", { class: "ms-tag" }, tag)),
+    h("h3", { class: "ms-compare__name" }, name, tag && h("span", { class: "ms-tag" }, tag)),
     h("p", { class: "ms-compare__words" }, words),
     h("div", { class: "ms-buttons" },
       button(`Set ${name} to this merge`, () => here(index), { id: `ms-compare-set-${name}`, disabled: index > state.pins.length,

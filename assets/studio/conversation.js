@@ -25,12 +25,14 @@ const stamps = {};
 export const state = {
   config: null, draft: null, text: "", digest: "", line: "", notes: {}, sides: null, pins: [], reference: null, tab: "",
   view: { topk: 0.2, key: null }, settledSeq: 0,
+  tried: null, turn: 0, answered: 0, replies: null, continued: null, // what is tried out on this page, and its answers
+  get moving() { return inFlight; },
   get seq() { return seq; },
   get idle() { return seq > 0 && !loading && !inFlight && !waiting && state.settledSeq === seq; },
   get pin() { return state.pins[0] ?? null; },
 };
 
-/** Listens for "draft", "rebuild", "answer", "rest", "history", "pin", "view", "started", "tour" or "error". */
+/** Listens for "draft", "rebuild", "answer", "replies", "rest", "history", "pin", "view", "started", "tour" or "error". */
 export function on(what, fn) {
   listeners.set(what, [...(listeners.get(what) ?? []), fn]);
 }
@@ -66,10 +68,27 @@ export async function ask(name, payload) {
   }
 }
 
-function request() {
-  const { draft, reference, view, pin } = state;
-  return { seq, draft, pin: pin?.text ?? null, second: state.pins[1]?.text ?? null, reference, view, revs, stamps,
+export function request() {
+  const { draft, reference, view, pin, tried } = state;
+  return { seq, draft, pin: pin?.text ?? null, second: state.pins[1]?.text ?? null, reference, view, tried, revs, stamps,
     visible: visiblePanels(), visitor: visitor() };
+}
+
+/** Asks about the page as it is; an answer to something tried before what is shown is left out. */
+async function askHere(name, extra) {
+  const { turn } = state;
+  const answer = await ask(name, { ...request(), ...extra });
+  if (turn < state.answered) {
+    delete answer.panels?.answers;
+    delete answer.replies;
+  } else if (answer.replies) state.answered = turn;
+  return answer;
+}
+
+function takeReplies({ replies }) {
+  if (!replies) return;
+  state.replies = replies;
+  tell("replies");
 }
 
 let answered = false; // whether the card on screen came from the last request, and goes with it
@@ -92,11 +111,12 @@ function keepMarks(panels) {
 
 /** Asks for something that goes with the recipe on the page, without moving it. */
 export async function refresh(name, extra) {
-  const answer = await ask(name, { ...request(), ...extra });
+  const answer = await askHere(name, extra);
   if (answer.error) notice(answer.error);
   else if (answer.panels && answer.seq === seq) {
     keepMarks(answer.panels);
     window.Mergescope.update({ seq, panels: answer.panels });
+    takeReplies(answer);
   }
   return answer;
 }
@@ -113,6 +133,7 @@ function accept(answer, settled) {
   if (answer.reference) state.reference = answer.reference;
   if (answered) notice(null);
   window.Mergescope.update({ seq: answer.seq, panels: answer.panels, kpis: answer.kpis, digest: answer.digest });
+  takeReplies(answer);
   if (settled) state.settledSeq = answer.seq;
   tell("answer", { settled });
   return true;
@@ -128,7 +149,7 @@ export async function send() {
   do {
     waiting = false;
     seq += 1;
-    const answer = await ask("preview", request());
+    const answer = await askHere("preview");
     if (!waiting && accept(answer, false)) restTimer = setTimeout(settle, REST_MS, seq);
     else if (waiting && !answer.error) accept(answer, false);
   } while (waiting);
@@ -138,7 +159,7 @@ export async function send() {
 async function settle(mine) {
   if (mine !== seq || inFlight) return;
   tell("rest");
-  const answer = await ask("settle", request());
+  const answer = await askHere("settle");
   if (mine !== seq || answer.cancelled) return;
   // Large models are scored one after another: each answer shows what is known so far.
   if (accept(answer, !answer.more) && answer.more) settle(mine);

@@ -43,7 +43,7 @@ export function mountRecipe(node) {
 }
 
 function card(title, caption, ...inside) {
-  return h("section", { class: "ms-panel", "aria-label": title }, h("h3", { class: "ms-panel__title" }, title),
+  return h("section", { class: "ms-panel", "aria-label": title }, h("h2", { class: "ms-panel__title" }, title),
     h("p", { class: "ms-panel__caption" }, caption), ...inside);
 }
 

@@ -88,7 +88,7 @@ function show(answer) {
   const focus = place.contains(document.activeElement) ? document.activeElement.dataset.at : null;
   place.replaceChildren(
     h("div", { class: "ms-trials__head" },
-      h("h3", { class: "ms-panel__title" }, "All scored merges"),
+      h("h2", { class: "ms-panel__title" }, "All scored merges"),
       h("div", { class: "ms-trials__tools" }, files())),
     h("p", { class: "ms-panel__caption" }, `${words(table)} ${room}`.trim()),
     table.total ? h("div", { class: "ms-trials__scroll", tabindex: "0", role: "region", "aria-label": "Scored merges, table" }, grid(table)) : empty(),

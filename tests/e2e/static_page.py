@@ -37,10 +37,10 @@ window.send = (value) => window.blocks.bus.send(JSON.stringify(value));
 SIDEBAR = """
 <aside class="ms-sidebar ms-sidebar--open" style="width: 300px; flex: none">
 <div class="ms-sidebar__body">
-  <div class="ms-section"><h3 class="ms-section__title">Experts
-    <span class="ms-section__aside">5 of 6</span></h3>
+  <div class="ms-section"><h2 class="ms-section__title">Experts
+    <span class="ms-section__aside">5 of 6</span></h2>
     <div class="ms-chips">%(chips)s</div></div>
-  <div class="ms-section"><h3 class="ms-section__title">Method</h3>
+  <div class="ms-section"><h2 class="ms-section__title">Method</h2>
     <details class="ms-method" %(open)s><summary>
       <span class="ms-method__name">TIES</span>
       <span class="ms-method__summary">Keeps the largest changes and lets the experts vote on
@@ -57,7 +57,7 @@ SIDEBAR = """
           <span class="ms-method__name">TIES</span>
           <span class="ms-method__summary">Keeps the largest changes.</span></label></div>
     </details></div>
-  <div class="ms-section"><h3 class="ms-section__title">Settings</h3>
+  <div class="ms-section"><h2 class="ms-section__title">Settings</h2>
     <div class="ms-knob"><span class="ms-knob__label">Scale
       <span class="ms-knob__symbol">λ</span></span>
       <input class="ms-knob__track" type="range" aria-label="Scale" style="--to: 0.6" value="60">
