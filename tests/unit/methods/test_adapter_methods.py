@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from merger.memory import merge_tensors
+from merger.methods.knots import coordinates
 
 KEY = "layers.0.w"
 
@@ -219,3 +220,18 @@ def test_rmm_with_one_basis_model_gives_multiples_of_it():
     ]
     cosine = torch.dot(*found) / (found[0].norm() * found[1].norm())
     assert abs(float(cosine)) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("concat", ["input", "output"])
+@pytest.mark.parametrize("shape", [(20, 3), (3, 20), (6, 5)])
+def test_coordinates_have_the_inner_products_of_what_they_stand_for(shape, concat):
+    draw = torch.Generator().manual_seed(0)
+    tau = torch.randn(2, *shape, generator=draw)
+    placed = coordinates(tau, "layers.0.w", concat=concat)
+    if concat == "output":
+        tau, placed = tau.transpose(1, 2), placed.transpose(1, 2)
+    for i, j in ((0, 0), (0, 1), (1, 1)):
+        torch.testing.assert_close(placed[i].T @ placed[j], tau[i].T @ tau[j], atol=1e-4, rtol=0)
+    rows = torch.cat([placed[0], placed[1]], dim=1)
+    products = rows @ rows.T
+    torch.testing.assert_close(products, torch.diag(products.diagonal()), atol=1e-4, rtol=0)

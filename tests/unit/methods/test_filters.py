@@ -133,3 +133,21 @@ def test_twin_mixes_by_coefficients_that_must_not_cancel():
     torch.testing.assert_close(found, 0.75 * experts[0] + 0.25 * experts[1])
     with pytest.raises(RecipeError, match="must not add up to 0"):
         merge("twin", experts, weights=(1.0, -1.0))
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (5, 7), (7, 4), (1, 9), (40, 50)])
+@pytest.mark.parametrize("by", ["share", "distance"])
+def test_half_a_spectrum_is_filtered_as_the_whole_one(shape, by):
+    matrix, (rows, columns) = draw(*shape).double(), shape
+    if by == "share":
+        height, width = torch.fft.fftfreq(rows), torch.fft.fftfreq(columns)
+        heights = height.double().square()[:, None] + width.double().square()
+        removed = max(1, rows * columns - int(0.7 * rows * columns))
+        passes = heights > heights.flatten().kthvalue(removed).values
+    else:
+        down = torch.arange(rows) - rows // 2
+        across = torch.arange(columns) - columns // 2
+        passes = (down[:, None] ** 2 + across**2).double().sqrt() <= 0.5 * min(shape)
+    expected = torch.fft.ifft2(torch.fft.fft2(matrix) * passes).real
+    found = high_pass(matrix.float().unsqueeze(0), KEY, by, 0.7, 0.5)[0]
+    torch.testing.assert_close(found, expected.float(), atol=1e-6, rtol=1e-5)

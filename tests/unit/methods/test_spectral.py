@@ -5,6 +5,7 @@ import torch
 
 from merger.grams import polar_, untangle
 from merger.memory import merge_tensors
+from merger.methods.wudi import _slope
 from merger.spectral import EXACT, isotropic, svd, widen
 
 TAU = (
@@ -279,3 +280,38 @@ def test_large_matrices_are_decomposed_in_single_precision():
 
 def test_single_precision_is_enough_for_repeated_experts():
     check(untangle([thin(1)] * 3), thin(1), 1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 20), (12, 9)])
+def test_wudi_solves_wide_matrices_by_their_rows(shape):
+    taus = [matrix(i, *shape).double() for i in range(2)]
+    summed = taus[0] + taus[1]
+    products = sum(t.T @ t / t.square().sum() for t in taus)
+    wanted = sum(t @ t.T @ t / t.square().sum() for t in taus)
+    inverse = torch.linalg.pinv(products, rtol=1e-8, hermitian=True)
+    expected = summed - (summed @ products - wanted) @ inverse
+    check(merged("wudi", taus), expected, 1e-6)
+
+
+def test_the_slope_of_wide_matrices_is_the_same_from_their_rows():
+    stack = torch.stack([matrix(i, 3, 20) for i in range(2)])
+    # Rows of zeros change no inner product of columns, but then there are more rows than columns.
+    padded = torch.cat([stack, torch.zeros(2, 10, 20)], dim=1)
+    found, some = matrix(5, 3, 20).double(), slice(0, 3)
+    check(_slope(widen(padded))(found, some), _slope(widen(stack))(found, some), 1e-10)
+
+
+@pytest.mark.parametrize("shape", [(9, 12), (12, 9)])
+def test_iso_cts_is_what_its_formula_says(shape):
+    taus = [matrix(i, *shape).double() for i in range(2)]
+    u, s, v = torch.linalg.svd(taus[0] + taus[1], full_matrices=False)
+    left, strength, right = [u[:, :5]], [s[:5]], [v[:5]]
+    for tau in taus:
+        a, b, c = torch.linalg.svd(tau - u[:, :5] @ u[:, :5].T @ tau, full_matrices=False)
+        left, strength, right = [*left, a[:, :2]], [*strength, b[:2]], [*right, c[:2]]
+    frames = [
+        torch.linalg.svd(f, full_matrices=False) for f in (torch.cat(left, 1), torch.cat(right).T)
+    ]
+    turned = [p @ q for p, _, q in frames]
+    expected = turned[0] @ turned[1].T * torch.cat(strength).mean()
+    check(merged("iso_cts", taus, params={"common": 0.6}), expected)
