@@ -105,7 +105,7 @@ STOPS = (
         id="back",
         title="Slide the steps back",
         tab="training",
-        at=".ms-training",
+        at=".ms-training, [data-panel=training]",
         todo="All experts went back in training. Move “All experts” yourself: arrow keys work, "
         "and so does undo.",
         seconds=35,
@@ -145,7 +145,7 @@ STOPS = (
         id="explore",
         title="Let it try settings",
         tab="pareto",
-        at=".ms-explore",
+        at=".ms-explore, [data-panel=pareto]",
         todo="“Explore 64” draws settings of TIES and scores each in the background. Cancel keeps "
         "what is there; going on is fine too.",
         seconds=40,

@@ -2,6 +2,7 @@
 
 const MARK = "ms-spot";
 const EDGE = 12; // pixels kept free around what is outlined
+const WIDE = 900; // from here on the controls stand beside the charts
 const CONTROLS = "button, a[href], input, select, textarea, summary, [tabindex='0']";
 let moved = false; // whether somebody scrolled since a stop was opened: then the page stays where it is
 let sheet = null; // the toggle of the sheet, while the tour holds it open
@@ -36,12 +37,22 @@ export async function bringIntoSight(selector, card, { settled = false } = {}) {
   const nodes = found(selector);
   if (!nodes.length) return;
   const inSidebar = Boolean(nodes[0].closest(".ms-side"));
-  card.classList.toggle("ms-tour--top", inSidebar && innerWidth < 900);
+  card.classList.toggle("ms-tour--top", inSidebar && innerWidth < WIDE);
+  card.classList.remove("ms-tour--left");
   if (inSidebar) {
     nodes[0].scrollIntoView({ block: "nearest" });
     return;
   }
-  scrollBy({ top: distance(nodes, card.getBoundingClientRect()), behavior: isStill() ? "instant" : "smooth" });
+  // Beside what is too high to end above it; on a phone there is no beside.
+  const box = around(nodes);
+  card.classList.toggle("ms-tour--left", innerWidth >= WIDE && box.bottom - box.top > roomFor(box, card));
+  scrollBy({ top: distance(nodes, box, roomFor(box, card)), behavior: isStill() ? "instant" : "smooth" });
+}
+
+/** How high something may be to be seen beside or above the card. */
+function roomFor(box, card) {
+  const { left, right, top } = card.getBoundingClientRect();
+  return (box.right > left && box.left < right ? top : innerHeight) - 2 * EDGE;
 }
 
 const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -55,9 +66,7 @@ function openSheet(selector) {
 }
 
 /** How far to scroll; where not all of it fits the first part counts, and of a panel its chart. */
-function distance(nodes, card) {
-  const box = around(nodes);
-  const room = (box.right > card.left ? card.top : innerHeight) - 2 * EDGE;
+function distance(nodes, box, room) {
   if (box.bottom - box.top <= room) return box.top >= EDGE && box.bottom <= room + EDGE ? 0 : box.top - EDGE;
   const chart = nodes[0].querySelector(".ms-panel__stage")?.getBoundingClientRect();
   return (chart ? Math.min(chart.top, Math.max(box.top, chart.bottom - room)) : box.top) - EDGE;
@@ -65,5 +74,7 @@ function distance(nodes, card) {
 
 function around(nodes) {
   const boxes = nodes.map((node) => node.getBoundingClientRect());
-  return { top: Math.min(...boxes.map((b) => b.top)), bottom: Math.max(...boxes.map((b) => b.bottom)), right: Math.max(...boxes.map((b) => b.right)) };
+  const [top, left] = ["top", "left"].map((side) => Math.min(...boxes.map((box) => box[side])));
+  const [bottom, right] = ["bottom", "right"].map((side) => Math.max(...boxes.map((box) => box[side])));
+  return { top, left, bottom, right };
 }
