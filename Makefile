@@ -8,7 +8,7 @@ export PYTHONUTF8 := 1
 export GRADIO_ANALYTICS_ENABLED := False
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test unit e2e lint format golden docs bench zoo headroom conformance setup clean
+.PHONY: help run test unit e2e lint format golden docs pictures bench zoo headroom conformance setup clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -67,6 +67,10 @@ golden: $(VENV)/.dev ## Show what changed in the golden files, then write them
 
 docs: $(VENV)/.dev ## Write docs/methods.md from what the methods declare
 	$(BIN)/python -m merger.docs
+
+pictures: $(VENV)/.dev ## Take the pictures of the README and of docs/pictures (minutes; look at each)
+	@$(BIN)/python tests/browser.py
+	$(BIN)/python -m tests.e2e.pictures
 
 bench: $(VENV)/.dev ## Measure the live page, large models, and decompositions; results in benchmarks/
 	@$(BIN)/python tests/browser.py

@@ -19,7 +19,9 @@ from viz.studio import Studio
 from viz.tour import STOPS, outline
 
 ANN = "ann" * 10
-ASSETS = Path(__file__).parents[2] / "assets"
+ROOT = Path(__file__).parents[2]
+ASSETS = ROOT / "assets"
+PICTURES = ROOT / "docs" / "pictures"
 IDS = [stop.id for stop in STOPS]
 
 
@@ -114,3 +116,17 @@ def test_a_stop_that_is_not_there_gives_a_card(studio: Studio, id: Any) -> None:
 def test_words_of_a_recipe_of_other_models_give_a_card(studio: Studio) -> None:
     text = "method: average\nexperts: [zoo:mnist, file:/etc]\n"
     assert "error" in call(studio, "tour_words", id="average", text=text)
+
+
+def test_every_picture_that_is_shown_is_there_and_all_together_are_small() -> None:
+    for page in (ROOT / "README.md", PICTURES / "README.md"):
+        shown = re.findall(r"!\[[^]]+\]\(([^)]+\.(?:webp|png))\)", page.read_text("utf-8"))
+        assert shown and not [name for name in shown if not (page.parent / name).is_file()]
+    assert sum(path.stat().st_size for path in PICTURES.iterdir()) < 3_000_000
+
+
+@pytest.mark.parametrize("number, id", list(enumerate(IDS, 1)))
+def test_every_stop_has_its_picture(number: int, id: str) -> None:
+    name = f"tour-{number:02}-{id}.webp"
+    assert name in (ROOT / "README.md").read_text("utf-8")
+    assert name in (PICTURES / "README.md").read_text("utf-8")
