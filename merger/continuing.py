@@ -62,10 +62,10 @@ def continue_text(
         models: Who goes on.
         scorer: Runs them.
         task: The text it is from; also decides which part answers of a merge that has parts.
-        seconds: How long all of them may take together.
+        seconds: How long all of them may run together; waiting for others does not count.
         cancel: Heard before each token.
     """
-    until = time.monotonic() + seconds
+    spent = _Spent(seconds)
     mark = (count, task.name if task else "", mark_of(pieces.ids.tobytes()))
     found = []
     for model in models:
@@ -77,7 +77,7 @@ def continue_text(
             except TaskError as error:
                 found.append(Continuation("", why=str(error)))
                 continue
-            written, whole = _write(scorer, numbers, tokens, pieces.ids, count, until, cancel)
+            written, whole = _write(scorer, numbers, tokens, pieces.ids, count, spent, cancel)
             if not whole:
                 found.append(Continuation(tokens.text(written), whole=False))
                 continue
@@ -92,7 +92,7 @@ def _write(
     tokens: Tokens,
     start: np.ndarray,
     count: int,
-    until: float,
+    spent: _Spent,
     cancel: Event | None,
 ) -> tuple[tuple[int, ...], bool]:
     """Return the tokens that one model adds, and whether it had the time for all."""
@@ -102,15 +102,35 @@ def _write(
         ids = [int(i) for i in start]
         for _ in range(count):
             check_cancel(cancel)
-            if time.monotonic() > until:
+            if spent.is_over:
                 return tuple(ids[len(start) :]), False
             MODELS.let_urgent_in()
             scorer.load(numbers, token)
-            seen = np.asarray(ids[-tokens.window :], np.int64)
-            ids.append(int(read_text(scorer.runner, seen).following[0]))
+            with spent:
+                seen = np.asarray(ids[-tokens.window :], np.int64)
+                ids.append(int(read_text(scorer.runner, seen).following[0]))
             if ids[-1] == tokens.end:
                 ids.pop()
                 break
         return tuple(ids[len(start) :]), True
 
     return MODELS.run(job)
+
+
+class _Spent:
+    """Adds up the time inside `with`."""
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._sum = 0.0
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        self._sum += time.monotonic() - self._began
+
+    @property
+    def is_over(self) -> bool:
+        return self._sum > self._most

@@ -86,6 +86,6 @@ function onward(card) {
   if (!found) return "";
   if (found.why) return h("p", { class: "ms-help" }, found.why);
   return h("div", { class: "ms-answer__onward" }, h("p", { class: "ms-answer__next" }, "Goes on"),
-    h("p", { class: "ms-answer__text" }, found.text || "(says nothing more)"),
+    h("p", { class: "ms-answer__text" }, found.text || (found.whole ? "(says nothing more)" : "…")),
     !found.whole && h("p", { class: "ms-help" }, "Cut off: the time for all models was up."));
 }

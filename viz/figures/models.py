@@ -13,6 +13,8 @@ from viz.theme import CELL
 ROWS = "answers"
 MOST_TEXT = 12  # more columns than this, and numbers in cells cannot be read
 HEAD = 104
+NAMES = 110  # pixels for the models' names
+LETTER = 8  # pixels, on the safe side
 
 
 def row_values(
@@ -71,7 +73,8 @@ def draw_rows(
         "xaxis": _columns(columns, title),
         "yaxis": labelled([short(name, 14) for name in names], range=[len(names) - 0.5, -0.5]),
     }
-    shape = {"height": HEAD + 30 * max(2, len(names)), "link": "rows", "experts": list(names)}
+    height = HEAD + 30 * max(2, len(names))
+    shape = {"height": height, "link": "rows", "experts": list(names), "narrow": _narrow(columns)}
     return build([style], values, layout, {**meta, **shape})
 
 
@@ -83,3 +86,15 @@ def _columns(columns: Sequence[str], title: str) -> dict[str, Any]:
         return labelled([short(c, 9) for c in columns], title, side="top")
     shown = {"range": [-0.5, len(columns) - 0.5], "nticks": 9, "showgrid": False}
     return axis(title, side="top", **shown)
+
+
+def _narrow(columns: Sequence[str]) -> dict[str, Any]:
+    """Return what changes where labels would lie on each other: their first letters, or none."""
+    letters = max(len(c) for c in columns)
+    few = len(columns) <= MOST_TEXT
+    shown = [c[:3] for c in columns] if few else []
+    below = NAMES + len(columns) * (LETTER * min(letters, 9) + 6)
+    return {
+        "below": below,
+        "layout": {"xaxis": {"tickvals": list(range(len(shown))), "ticktext": shown}},
+    }
