@@ -1,6 +1,7 @@
 /** One card per chart: keeps its figure, draws it when it can be seen, and only then. */
 
 import { keepCursor } from "./cursor.js";
+import { drawDots, thinned } from "./dots.js";
 import { drawPatch, fold, merge, news } from "./figure.js";
 import { renderHead } from "./head.js";
 import { frameChosen, linkPanels, pointAtCell, watchPointer } from "./links.js";
@@ -170,7 +171,7 @@ async function drawWhole(panel) {
   const height = chartHeight(panel);
   div.style.height = `${height}px`;
   const layout = { ...dressLayout(fitted(figure, div.clientWidth), height), width: div.clientWidth };
-  await Plotly.react(div, dressData(figure.data), layout, figure.meta.zooms ? ZOOMS : CONFIG);
+  await Plotly.react(div, thinned(dressData(figure.data)), layout, figure.meta.zooms ? ZOOMS : CONFIG);
   panel.width = div.clientWidth;
   if (!panel.drawn) {
     panel.drawn = true;
@@ -178,6 +179,8 @@ async function drawWhole(panel) {
     div.on("plotly_click", (event) => click(panel, event.points[0]));
     watchPointer(panel);
     watchPoints(panel);
+    div.on("plotly_afterplot", () => drawDots(div));
+    drawDots(div);
   }
   keepCursor(panel, Plotly, {
     choose: (value) => { if (panel.figure.meta.clickable) emit(panel.id, value); },

@@ -9,26 +9,23 @@ import pytest
 from tests.builders import build_llama_family, forget_base
 from tests.e2e import static_page
 from tests.e2e.app_fixture import App, Desk, running_app
-from tests.e2e.browser import launch
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark browser tests, and run them last: Playwright keeps an event loop in this thread."""
-    stories = [item for item in items if "/e2e/" in item.path.as_posix()]
-    for item in stories:
-        item.add_marker(pytest.mark.e2e)
-    told = set(stories)
-    items[:] = [item for item in items if item not in told] + stories
+from tests.e2e.browser import launch_keeping
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """The one Chromium of the session."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The profile of the one Chromium of the session, which keeps compiled scripts."""
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
+        context = launch_keeping(playwright, tmp_path_factory.mktemp("profile"))
+        yield context
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def browser(home: Any) -> Any:
+    """The one Chromium of the session, for whoever needs a second visitor."""
+    return home.browser
 
 
 @pytest.fixture(scope="session")
@@ -39,37 +36,32 @@ def static_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
+def page(home: Any) -> Iterator[Any]:
     """A fresh visitor's page; fails on page errors, console errors and requests to elsewhere."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield from _strict_page(context)
-    context.close()
-
-
-@pytest.fixture(scope="session")
-def _cards_context(browser: Any) -> Iterator[Any]:
-    # Nothing is stored, so the tests may share one: plotly.js is then compiled only once.
-    context = browser.new_context()
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def card_page(_cards_context: Any) -> Iterator[Any]:
-    """A strict page for the static pages."""
-    yield from _strict_page(_cards_context)
-
-
-def _strict_page(context: Any) -> Iterator[Any]:
-    page = context.new_page()
-    page.set_viewport_size({"width": 1280, "height": 900})
+    page = home.new_page()
     faults: list[str] = []
+    seen: set[str] = set()
     page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
     page.on("console", lambda message: _is_quiet(message, faults))
     page.on("request", lambda request: _stays_here(request.url, faults))
+    page.on("request", lambda request: seen.add("/".join(request.url.split("/")[:3])))
     yield page
     page.close()
+    _forget(home, seen)
     assert faults == []
+
+
+def _forget(home: Any, origins: set[str]) -> None:
+    """Leave nothing of a visitor but what the browser itself keeps of scripts."""
+    home.clear_cookies()
+    home.clear_permissions()
+    tools = home.new_cdp_session(home.pages[0])
+    for origin in sorted(origins):
+        tools.send(
+            "Storage.clearDataForOrigin",
+            {"origin": origin, "storageTypes": "local_storage,indexeddb,cache_storage"},
+        )
+    tools.detach()
 
 
 def _is_quiet(message: Any, faults: list[str]) -> None:

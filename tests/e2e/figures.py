@@ -208,6 +208,26 @@ def lines() -> dict[str, Any]:
     }
 
 
+def cloud(count: int) -> dict[str, Any]:
+    """So many dots on a grid 40 wide."""
+    return {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "merges",
+                "x": [i % 40 for i in range(count)],
+                "y": [i // 40 for i in range(count)],
+                "customdata": [[f"dot {i}"] for i in range(count)],
+                "marker": {"size": 6, "color": "@neutral", "opacity": 0.55},
+                "hovertemplate": "%{customdata[0]}<extra></extra>",
+            }
+        ],
+        "layout": {"xaxis": {"range": [-1, 40]}, "yaxis": {"range": [-1, 26]}},
+        "meta": {"title": "Many merges", "alt": f"{count} dots.", "height": 300},
+    }
+
+
 def kpis(estimated: bool = True) -> list[dict[str, Any]]:
     """Four headline numbers as the screen sends them."""
     of = {"kind": "estimated", "n": 480} if estimated else {"kind": "measured", "n": 2000}

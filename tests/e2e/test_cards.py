@@ -27,10 +27,7 @@ def show_all(page: Any, seq: int = 1) -> None:
         page.wait_for_function(f"document.querySelector('{CHART.format(name)}').__seq === {seq}")
 
 
-def test_cards_stand_before_plotly_arrives_and_do_not_move(
-    card_page: Any, static_url: str
-) -> None:
-    page = card_page
+def test_cards_stand_before_plotly_arrives_and_do_not_move(page: Any, static_url: str) -> None:
     waiting: list[Any] = []
     page.route("**/plotly.min.js*", lambda route: waiting.append(route))
     page.goto(static_url)

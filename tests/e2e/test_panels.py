@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,8 @@ MOVED = [0.31, 0.42, 0.53, 0.64, 0.75, 0.86]
 
 
 @pytest.fixture
-def open_page(card_page: Any, static_url: str) -> Callable[[str], Any]:
+def open_page(page: Any, static_url: str) -> Callable[[str], Any]:
     """Opens one of the static pages and notes the events the runtime sends."""
-
-    page = card_page
 
     def open_at(path: str = "/") -> Any:
         page.goto(static_url + path)
@@ -230,6 +229,36 @@ def test_charts_follow_the_theme_and_the_width(open_page: Any) -> None:
         "Math.abs(document.querySelector('#bars .main-svg').clientWidth - "
         "document.querySelector('#bars .ms-panel__chart').clientWidth) < 2"
     )
+
+
+def test_a_cloud_of_many_dots_is_a_handful_of_nodes_that_zoom_hover_and_are_saved(
+    open_page: Any,
+) -> None:
+    page = open_page()
+    draw(page, 1, "bars", base=figures.cloud(1000))
+    chart = CHART.format("bars")
+    assert page.locator("#bars .ms-dots path").count() == 8
+    assert page.locator("#bars .scatterlayer .point:visible").count() == 0
+    drawn = (
+        "[...document.querySelectorAll('#bars .ms-dots path')]"
+        ".flatMap((p) => [...p.getAttribute('d').matchAll(/M/g)]).length"
+    )
+    assert page.evaluate(drawn) == 1000
+    # Half of a grid lies left of the middle, and its dots on the edge show halves of themselves.
+    page.evaluate(
+        f"Plotly.relayout(document.querySelector('{chart}'), {{'xaxis.range': [-0.5, 19.5]}})"
+    )
+    page.wait_for_function(f"{drawn} === 500")
+    point = "[{curveNumber: 0, pointNumber: 7}]"
+    page.evaluate(f"Plotly.Fx.hover(document.querySelector('{chart}'), {point})")
+    assert page.locator("#bars .hoverlayer .hovertext").text_content() == "dot 7"
+    with page.expect_download() as waiting:
+        page.click("#bars [data-tool=svg]")
+    saved = Path(waiting.value.path()).read_text("utf-8")
+    assert saved.count("<path") > 1000
+    draw(page, 2, "bars", base=figures.cloud(30))
+    assert page.locator("#bars .ms-dots").count() == 0
+    assert page.locator("#bars .scatterlayer .point:visible").count() == 30
 
 
 def test_a_click_tells_which_point_in_the_words_the_server_used(open_page: Any) -> None:
