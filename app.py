@@ -26,6 +26,9 @@ def main() -> None:
     """Serve the page until it is stopped."""
     args = arguments()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    # Threads of torch wait for each other in a busy loop of many milliseconds: where anything else
+    # runs on the machine, a full score took ten times as long. They soon sleep instead.
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     # A worker process starts this module too; what follows is for the page alone.
     from viz.serve import serve  # noqa: PLC0415
 
