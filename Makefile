@@ -41,7 +41,7 @@ run: $(VENV)/.run ## Start the app on http://127.0.0.1:7860 (ARGS="--models DIR"
 
 test: $(VENV)/.dev ## Run every test, the real browser included
 	@$(BIN)/python tests/browser.py
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python tests/halves.py $(ARGS)
 
 unit: $(VENV)/.dev ## Run the tests that need no browser
 	$(BIN)/python -m pytest -m "not e2e" $(ARGS)

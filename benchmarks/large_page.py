@@ -57,7 +57,7 @@ def anonymous_mb(pid: int) -> float:
 def measure(browser: Any, folder: Path, workspace: Path) -> dict[str, Any]:
     """Open the page on a family, drag, look at every tab, and wait for the scores."""
     found: dict[str, Any] = {"empty": floor_empty(browser)}
-    with running_app(workspace, "--models", str(folder)) as app:
+    with running_app(workspace, "--models", str(folder), threads=2) as app:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         start = time.perf_counter()
         page.goto(app.url)

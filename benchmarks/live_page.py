@@ -183,7 +183,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = launch(playwright)
         found["empty"] = floor_empty(browser)
-        with running_app(Path(folder) / "workspace") as app:
+        with running_app(Path(folder) / "workspace", threads=2) as app:
             page = open_page(browser, app.url)
             text = page.evaluate("window.Mergescope.studio.text")
             found["methods"] = {m: measure_method(page, m) for m in METHODS}

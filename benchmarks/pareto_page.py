@@ -148,7 +148,7 @@ def main() -> None:
         workspace = Path(folder) / "workspace"
         fill(workspace)
         browser = launch(playwright)
-        with running_app(workspace) as app:
+        with running_app(workspace, threads=2) as app:
             page = browser.new_page(viewport={"width": 1440, "height": 1000})
             page.goto(app.url)
             page.evaluate("(v) => localStorage.setItem('mergescope-visitor', v)", VISITOR)

@@ -86,7 +86,7 @@ def main() -> None:
     found: dict[str, Any] = {"date": date.today().isoformat(), "machine": machine()}
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_app(Path(folder) / "workspace") as app,
+        running_app(Path(folder) / "workspace", threads=2) as app,
     ):
         found["alone"] = alone(app.url)
         visitors = [Visitor(app.url, number) for number in range(VISITORS)]

@@ -40,14 +40,18 @@ class App:
 
 
 @contextmanager
-def running_app(workspace: Path, *arguments: str) -> Iterator[App]:
-    """Run `python app.py` until the block ends."""
+def running_app(workspace: Path, *arguments: str, threads: int = 1) -> Iterator[App]:
+    """Run `python app.py` until the block ends.
+
+    With two threads a score costs five times the processor where other work runs beside it: each
+    waits for the other in a busy loop.
+    """
     port = free_port()
     env = {
         **os.environ,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "2",
+        "OMP_NUM_THREADS": str(threads),
     }
     log = (workspace.parent / f"{workspace.name}.log").open("w")
     process = subprocess.Popen(
