@@ -19,7 +19,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Claims(config.getoption("--claims")))
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark browser tests, and run them last: Playwright keeps an event loop in this thread."""
     stories = [item for item in items if "/e2e/" in item.path.as_posix()]
