@@ -9,9 +9,12 @@ import torch
 
 from benchmarks.merge_meter import report
 from merger.combination import Combination
+from merger.cuts import NOTHING
 from merger.engine import merge
 from merger.kernels.combine import combine
 from merger.kernels.gram import add_products
+from merger.kernels.stored_counts import StoredCounts
+from merger.kernels.ties import ballot_of, ties
 from merger.recipe import Recipe
 from merger.spec import METHODS
 
@@ -23,6 +26,11 @@ def load_loops(experts: int) -> None:
         shares = Combination((1.0,) * experts, on_base=base is not None)
         combine(few, base, shares, np.zeros(1, np.uint16))
         add_products(np.zeros((experts, experts)), few, base)
+    counts = StoredCounts(lambda: [(few, few[0])], lambda: None)
+    counts.find([[(bits, 1)] for bits in range(len(few))])
+    counts.low([{0} for _ in counts.high([True] * experts)])
+    ballot = ballot_of(METHODS["ties"].resolve({}), (1.0,) * experts)
+    ties(few, few[0], [NOTHING] * experts, 0, ballot, 1.0, few[0].copy())
 
 
 def prepare(recipe: Path, out: Path, threads: int) -> Callable[[], Any]:

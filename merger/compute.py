@@ -115,7 +115,7 @@ class Prepared:
         else:
             piece = Piece((tensor,), block.start, block.stop)
             serving = Serving(self.plan, self._inputs, self._survey, piece, self._device)
-            fast = self._fast.merge(serving)
+            fast = self._fast.merge(serving, self._survey)
             if fast is not None:
                 return fast
             values = merged(serving)

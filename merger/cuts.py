@@ -1,17 +1,15 @@
 """Find exact cuts: the magnitude above which exactly k entries lie, ties by lowest index."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from merger.counts import Counts
+
 ALL = 1 << 62
-# Magnitudes as float32 bit patterns, without the sign, are monotone integers of 31 bits.
-HIGH_BINS = 1 << 15
-LOW_BINS = 1 << 16
 # From this length on a sample finds the cut faster than a partition of everything.
 SAMPLED = 1 << 16
-Blocks = Callable[[], Iterable[tuple[int, np.ndarray]]]
 
 
 class Cut(NamedTuple):
@@ -95,7 +93,7 @@ def survives(magnitudes: np.ndarray, cut: Cut, first: int) -> np.ndarray:
 
 
 def stream_cuts(
-    blocks: Blocks, entries: int, wanted: Sequence[Iterable[int]]
+    counts: Counts, entries: int, wanted: Sequence[Iterable[int]]
 ) -> list[dict[int, Cut]]:
     """Return the cuts of several experts without holding their magnitudes.
 
@@ -103,20 +101,20 @@ def stream_cuts(
     only where equal magnitudes must be told apart.
 
     Args:
-        blocks: Called for each pass; gives (first index, magnitudes of shape (n, length)).
+        counts: Goes over the magnitudes.
         entries: How many entries there are.
         wanted: For each expert, how many entries to keep; several when tensors differ.
     """
     found: list[dict[int, Cut]] = []
     open_: list[dict[int, _Search]] = []
-    for counts in wanted:
-        simple = {k: NOTHING if k <= 0 else EVERYTHING for k in counts if not 0 < k < entries}
+    for keep in wanted:
+        simple = {k: NOTHING if k <= 0 else EVERYTHING for k in keep if not 0 < k < entries}
         found.append(simple)
-        open_.append({k: _Search(k) for k in counts if 0 < k < entries})
+        open_.append({k: _Search(k) for k in keep if 0 < k < entries})
     if any(open_):
-        _narrow_high(blocks, open_)
-        _narrow_low(blocks, open_)
-        _find_last(blocks, open_)
+        _narrow_high(counts, open_)
+        _narrow_low(counts, open_)
+        _find_last(counts, open_)
     for cuts, searches in zip(found, open_, strict=True):
         cuts.update({k: search.cut() for k, search in searches.items()})
     return found
@@ -146,56 +144,25 @@ class _Search:
         return Cut(float(np.array([self.bits], np.uint32).view(np.float32)[0]), self.last)
 
 
-def _bits(magnitudes: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(magnitudes).view(np.uint32)
-
-
-def _narrow_high(blocks: Blocks, searches: Sequence[dict[int, _Search]]) -> None:
-    counts = [np.zeros(HIGH_BINS, np.int64) for _ in searches]
-    for _, magnitudes in blocks():
-        for row, count, wanted in zip(magnitudes, counts, searches, strict=True):
-            if wanted:
-                count += np.bincount(_bits(row) >> 16, minlength=HIGH_BINS)
-    for count, wanted in zip(counts, searches, strict=True):
+def _narrow_high(counts: Counts, searches: Sequence[dict[int, _Search]]) -> None:
+    histograms = counts.high([bool(wanted) for wanted in searches])
+    for histogram, wanted in zip(histograms, searches, strict=True):
         for search in wanted.values():
-            search.bits = search.pick(count) << 16
+            search.bits = search.pick(histogram) << 16
 
 
-def _narrow_low(blocks: Blocks, searches: Sequence[dict[int, _Search]]) -> None:
-    counts = [
-        {search.bits >> 16: np.zeros(LOW_BINS, np.int64) for search in wanted.values()}
-        for wanted in searches
-    ]
-    for _, magnitudes in blocks():
-        for row, by_bin in zip(magnitudes, counts, strict=True):
-            bits = _bits(row)
-            for high, count in by_bin.items():
-                inside = bits[(bits >> 16) == high] & 0xFFFF
-                count += np.bincount(inside, minlength=LOW_BINS)
-    for wanted, by_bin in zip(searches, counts, strict=True):
+def _narrow_low(counts: Counts, searches: Sequence[dict[int, _Search]]) -> None:
+    uppers = [{search.bits >> 16 for search in wanted.values()} for wanted in searches]
+    for wanted, by_upper in zip(searches, counts.low(uppers), strict=True):
         for search in wanted.values():
-            search.bits |= search.pick(by_bin[search.bits >> 16])
+            search.bits |= search.pick(by_upper[search.bits >> 16])
 
 
-def _find_last(blocks: Blocks, searches: Sequence[dict[int, _Search]]) -> None:
+def _find_last(counts: Counts, searches: Sequence[dict[int, _Search]]) -> None:
     tied = [[s for s in wanted.values() if s.last != ALL] for wanted in searches]
-    for first, magnitudes in _while_any(blocks(), tied):
-        for row, wanted in zip(magnitudes, tied, strict=True):
-            for search in wanted:
-                if search.left == 0:
-                    continue
-                equal = np.flatnonzero(_bits(row) == search.bits)
-                if len(equal) >= search.left:
-                    search.last = first + int(equal[search.left - 1])
-                    search.left = 0
-                else:
-                    search.left -= len(equal)
-
-
-def _while_any(
-    blocks: Iterable[tuple[int, np.ndarray]], searches: Sequence[Sequence[_Search]]
-) -> Iterator[tuple[int, np.ndarray]]:
-    for block in blocks:
-        if not any(s.left for wanted in searches for s in wanted):
-            return
-        yield block
+    if not any(tied):
+        return
+    places = counts.find([[(s.bits, s.left) for s in some] for some in tied])
+    for some, found in zip(tied, places, strict=True):
+        for search, place in zip(some, found, strict=True):
+            search.last = place

@@ -1,10 +1,12 @@
 """Statistics of order: exact cuts, values at places of the order, ranks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from merger.counts import BlockCounts
 from merger.cuts import Cut, cut_of, keep_count, stream_cuts, survives
 from merger.feeds import Serving
 from merger.lazy import Tensor, torch
@@ -25,7 +27,7 @@ class Ranking(Passes):
     def mask(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return 1 where entries of the piece survive a cut and 0 elsewhere, (n, length)."""
         looked_at = self._magnitudes(serving, stage, use.of)
-        first = self._index(serving.piece, stage, use.of)
+        first = self.index_of(serving.piece, stage, use.of)
         for row, cut in zip(looked_at, self.cuts(serving.piece.first, stage, use), strict=True):
             row[:] = survives(row, cut, first)
         return torch.from_numpy(looked_at).to(self._device)
@@ -55,7 +57,7 @@ class Ranking(Passes):
         places = use.of.places(knobs, sum(t.numel for t in tensors))
         return torch.from_numpy(np.stack([found[p] for p in places])).to(self._device)
 
-    def _index(self, piece: Piece, stage: Stage, of: Of) -> int:
+    def index_of(self, piece: Piece, stage: Stage, of: Of) -> int:
         """Return the index of the piece's first entry in the order of the cut's scope."""
         is_global = of.scope_at(stage.knobs(piece.settings)) == "global"
         return piece.start + (piece.first.offset if is_global else 0)
@@ -132,8 +134,14 @@ class Ranking(Passes):
                 yield at, self._magnitudes(serving, stage, of)
                 at += len(serving.piece)
 
+        fast = None
+        if self._fast is not None and of.on is None and stage.label == "merge":
+            pieces = partial(self._pieces, tensors, "Ranking changes")
+            fast = self._fast.counts(tensors, pieces, stage)
+        if fast is not None:
+            return stream_cuts(fast, entries, wanted)
         if entries * self.plan.n > IN_MEMORY:
-            return stream_cuts(blocks, entries, wanted)
+            return stream_cuts(BlockCounts(blocks), entries, wanted)
         rows = [magnitudes for _, magnitudes in blocks()]
         whole = np.concatenate(rows, axis=1) if rows else np.empty((self.plan.n, 0), np.float32)
         return [

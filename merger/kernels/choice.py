@@ -4,17 +4,25 @@ Compiling and loading loops takes a second or two, so small merges go without th
 the same either way: `tests/contract/test_kernels.py` compares them.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from merger.checkpoint import TORCH_NAMES
 from merger.combination import Combination
+from merger.counts import Counts
 from merger.feeds import Serving
 from merger.inputs import CheckpointInputs
 from merger.lazy import Tensor, torch
 from merger.pieces import Piece
 from merger.plan import BASE, Plan, TensorPlan
+from merger.settings import Stage
 from merger.signature import FeedUse
 from merger.spaces import vectors
+
+if TYPE_CHECKING:
+    from merger.survey import Survey
 
 # From so many entries read on.
 SMALLEST = 1 << 26
@@ -36,25 +44,75 @@ class FastForms:
         self._stage = plan.stages[0]
         large = plan.numel * plan.n >= SMALLEST
         plain = len(plan.stages) == 1 and inputs.only_differences
-        self._is_there = device == "cpu" and large and plain and plan.method.linear is not None
+        self._is_there = device == "cpu" and large and plain
+        self._fitting: dict[str, bool] = {}
 
-    def merge(self, serving: Serving) -> Tensor | None:
+    def merge(self, serving: Serving, survey: "Survey") -> Tensor | None:
         """Return the merged entries of a piece in the dtype they are written in.
 
         Nothing is returned where there is no faster form, or where a number is not finite: then
         the slow form finds the words for what is wrong.
         """
         tensor = serving.piece.first
-        if not self._fits(tensor) or tensor.out_dtype not in DTYPES:
-            return None
-        combination = self._combination(serving)
-        if combination is None:
+        if tensor.out_dtype not in DTYPES or not self._fits(tensor):
             return None
         out = torch.empty(len(serving.piece), dtype=getattr(torch, TORCH_NAMES[tensor.out_dtype]))
+        if self._plan.method.linear is not None:
+            return out if self._combine(serving, stored(out)) else None
+        if self._plan.method.name == "ties":
+            return out if self._elect(serving, survey, stored(out)) else None
+        return None
+
+    def _combine(self, serving: Serving, out: np.ndarray) -> bool:
+        combination = self._combination(serving)
+        if combination is None:
+            return False
         from merger.kernels.combine import combine  # noqa: PLC0415  (compiles)
 
         experts, base = self._read(serving.piece, combination.on_base)
-        return out if combine(experts, base, combination, stored(out)) else None
+        return combine(experts, base, combination, out)
+
+    def _elect(self, serving: Serving, survey: "Survey", out: np.ndarray) -> bool:
+        from merger.kernels.ties import TIES, ballot_of, ties  # noqa: PLC0415  (compiles)
+
+        tensor, knobs = serving.piece.first, self._stage.knobs(serving.settings)
+        uses = {use.feed.name: use for use in self._plan.method.feeds}
+        experts, base = self._read(serving.piece, True)
+        assert base is not None
+        cuts = survey.cuts(tensor, self._stage, uses["cut"])
+        first = survey.index_of(serving.piece, self._stage, uses["cut"].of)
+        ballot = ballot_of(knobs, tensor.weights)
+
+        def elect(tie: float) -> tuple[bool, bool]:
+            return ties(experts, base, cuts, first, ballot, tie, out)
+
+        done, cancels = elect(TIES[knobs["tie"]])
+        if done and cancels and knobs["tie"] == "majority":
+            done, _ = elect(survey.majority_of(tensor, self._stage, uses["majority"].of))
+        return done
+
+    def counts(
+        self,
+        tensors: Sequence[TensorPlan],
+        pieces: Callable[[], Iterator[Serving]],
+        stage: Stage,
+    ) -> Counts | None:
+        """Return histograms of the changes of some tensors, if there is a faster way to them."""
+        if not all(self._fits(tensor) for tensor in tensors):
+            return None
+        from merger.kernels.stored_counts import StoredCounts  # noqa: PLC0415  (compiles)
+
+        def read() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+            for serving in pieces():
+                experts, base = self._read(serving.piece, True)
+                assert base is not None
+                yield experts, base
+
+        def check() -> None:
+            for serving in pieces():
+                serving.deltas(stage)
+
+        return StoredCounts(read, check)
 
     def add_products(self, products: np.ndarray, serving: Serving, use: FeedUse) -> bool:
         """Add inner products over a piece to a matrix, and return whether that was possible."""
@@ -70,9 +128,11 @@ class FastForms:
     def _fits(self, tensor: TensorPlan) -> bool:
         if not self._is_there:
             return False
-        models = range(BASE if self._plan.has_base else 0, self._plan.n)
-        read = {self._inputs.source(i).tensors[tensor.key].dtype for i in models}
-        return len(read) == 1 and read <= {*DTYPES}
+        if tensor.key not in self._fitting:
+            models = range(BASE if self._plan.has_base else 0, self._plan.n)
+            read = {self._inputs.source(i).tensors[tensor.key].dtype for i in models}
+            self._fitting[tensor.key] = len(read) == 1 and read <= {*DTYPES}
+        return self._fitting[tensor.key]
 
     def _combination(self, serving: Serving) -> Combination | None:
         linear = self._plan.method.linear

@@ -11,13 +11,13 @@ from merger import products
 from merger.checkpoint import MemoryCheckpoint
 from merger.compute import prepare
 from merger.errors import FeedError, MergeError
-from merger.kernels import choice, combine, gram
+from merger.kernels import choice, combine, gram, ties
 from merger.plan import plan
 from merger.recipe import Expert, Recipe
 from merger.spec import METHODS
 from tests.contract.cases import variants
 
-LINEAR = [m.name for m in METHODS.values() if m.linear is not None]
+FASTER = [m.name for m in METHODS.values() if m.linear is not None or m.name == "ties"]
 DTYPES = (torch.bfloat16, torch.float32)
 SHAPES = {"layers.0.a.weight": (33, 7), "layers.1.b.weight": (5,), "empty": (0, 3), "one": ()}
 
@@ -26,6 +26,7 @@ SHAPES = {"layers.0.a.weight": (33, 7), "layers.1.b.weight": (5,), "empty": (0, 
 def short_parts(monkeypatch):
     """Let small tensors take several parts, and more experts than one loop adds up."""
     monkeypatch.setattr(combine, "PART", 64)
+    monkeypatch.setattr(ties, "PART", 64)
 
 
 def models(n: int, dtype: torch.dtype) -> list[MemoryCheckpoint]:
@@ -63,10 +64,10 @@ def recipes(name: str, n: int, out: str) -> list[Recipe]:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("name", FASTER)
 def test_a_faster_form_gives_the_same_bytes(name, dtype, monkeypatch):
     low, high = METHODS[name].experts
-    used = counted(combine, "combine", monkeypatch)
+    used = counted(*((ties, "ties") if name == "ties" else (combine, "combine")), monkeypatch)
     for n in sorted({max(low, min(n, high or n)) for n in (1, 2, 5)}):
         checkpoints = models(n, dtype)
         for made in [m for out in ("bfloat16", "float32") for m in recipes(name, n, out)]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from merger.counts import BlockCounts
 from merger.cuts import ALL, EVERYTHING, NOTHING, Cut, cut_of, keep_count, stream_cuts, survives
 
 TIED = np.array([3, 1, 2, 2, 0, 2, 5, 0], np.float32)
@@ -83,7 +84,7 @@ def test_streamed_cuts_are_those_of_a_sort(name):
         for start in range(0, 5000, 333):
             yield start, np.stack([values[start : start + 333], values[::-1][start : start + 333]])
 
-    found = stream_cuts(blocks, 5000, [counts, [2500]])
+    found = stream_cuts(BlockCounts(blocks), 5000, [counts, [2500]])
     assert len(passes) <= 3
     for k in counts:
         assert found[0][k] == cut_of(values, k)
@@ -98,7 +99,7 @@ def test_no_pass_is_made_where_nothing_is_to_be_ranked():
     def blocks():
         raise AssertionError("read")
 
-    assert stream_cuts(blocks, 10, [[0, 10]]) == [{0: NOTHING, 10: EVERYTHING}]
+    assert stream_cuts(BlockCounts(blocks), 10, [[0, 10]]) == [{0: NOTHING, 10: EVERYTHING}]
 
 
 def test_a_cut_without_ties_holds_to_the_end():
