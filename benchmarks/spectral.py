@@ -86,7 +86,7 @@ def main(rows: int, columns: int, experts: int, *names: str) -> None:
     found: dict[str, Any] = at["methods"]
     for name in names or (BARE, *methods()):
         command = [sys.executable, "-m", "benchmarks.spectral", "--one", name, *sizes]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         found[name] = json.loads(said)
         times = found[name]["seconds"] / found[BARE]["seconds"]
         print(f"{name:14} {found[name]['seconds']:8.1f} s = {times:.2f} × bare", flush=True)

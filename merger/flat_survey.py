@@ -65,7 +65,7 @@ class FlatSurvey(Survey):
         at = 0
         for group, by_expert in zip(groups, cuts, strict=True):
             for piece, magnitudes in self._ranked(group, stage, use.of):
-                first = self._index(piece, stage, use.of)
+                first = self.index_of(piece, stage, use.of)
                 for i, (row, cut) in enumerate(zip(magnitudes, by_expert, strict=True)):
                     mask[i, at : at + len(piece)] = survives(row, cut, first)
                 at += len(piece)
