@@ -8,7 +8,7 @@ export PYTHONUTF8 := 1
 export GRADIO_ANALYTICS_ENABLED := False
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test unit e2e lint format golden docs pictures bench zoo headroom conformance setup clean
+.PHONY: help run test unit e2e lint format golden docs pictures bench bench-merge zoo headroom conformance setup clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,9 @@ bench: $(VENV)/.dev ## Measure the live page, large models, and decompositions; 
 	$(BIN)/python -m benchmarks.large_page
 	$(BIN)/python -m benchmarks.spectral 2048 5504 4
 	$(BIN)/python -m benchmarks.visitors
+
+bench-merge: $(ORACLES)/.done ## Merge whole models beside mergekit; results in benchmarks/merge.md
+	$(BIN)/python -m benchmarks.merge --millions 300
 
 zoo: $(VENV)/.zoo ## Rebuild the bundled experts from public packages
 	$(BIN)/python -m merger zoo build
