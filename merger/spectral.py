@@ -156,7 +156,15 @@ def svd(matrix: Tensor) -> Svd:
 def decomposed(matrix: Tensor) -> Svd:
     """Return all directions of a matrix, those that are only rounding too, with any signs."""
     try:
-        return Svd(*torch.linalg.svd(matrix, full_matrices=False))
+        try:
+            return Svd(*torch.linalg.svd(matrix, full_matrices=False))
+        except RuntimeError:
+            if matrix.dtype != torch.float32:
+                raise
+        # In single precision the library gives up on large matrices with many equal strengths,
+        # as sides of unlike matrices have (seen at 4096 x 4096); in double precision it does not.
+        parts = torch.linalg.svd(matrix.double(), full_matrices=False)
+        return Svd(*(part.to(matrix) for part in parts))
     except RuntimeError as error:
         raise undecomposable(matrix) from error
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from merger.errors import MergeError
 from merger.grams import polar_, untangle
 from merger.memory import merge_tensors
 from merger.methods.wudi import _slope
@@ -315,3 +316,22 @@ def test_iso_cts_is_what_its_formula_says(shape):
     turned = [p @ q for p, _, q in frames]
     expected = turned[0] @ turned[1].T * torch.cat(strength).mean()
     check(merged("iso_cts", taus, params={"common": 0.6}), expected)
+
+
+def test_what_single_precision_gives_up_on_is_decomposed_in_double(monkeypatch):
+    real, asked = torch.linalg.svd, []
+
+    def gives_up(matrix: torch.Tensor, **options: bool) -> object:
+        asked.append(matrix.dtype)
+        if matrix.dtype == torch.float32:
+            raise RuntimeError("linalg.svd: The algorithm failed to converge")
+        return real(matrix, **options)
+
+    monkeypatch.setattr(torch.linalg, "svd", gives_up)
+    matrix = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
+    found = svd(matrix)
+    assert asked == [torch.float32, torch.float64]
+    assert found.left.dtype == torch.float32
+    torch.testing.assert_close(found.matrix(), matrix)
+    with pytest.raises(MergeError, match="cannot be decomposed"):
+        svd(torch.full((3, 3), torch.nan))
