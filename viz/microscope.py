@@ -22,7 +22,9 @@ def steps_of(scene: Scene) -> StepsInfo:
     """
     measured, live, merged = scene.measured, scene.live, scene.merged
     assert live is not None and merged is not None
-    recipe, factor = _unscaled(scene.recipe)
+    # Of a sample, verbs that need whole tensors cannot be shown; the method often can.
+    left = scene.recipe.after if live.sample is not None else ()
+    recipe, factor = _unscaled(replace(scene.recipe, after=()) if left else scene.recipe)
 
     def follow() -> StepsInfo:
         planned = live.models.plan(recipe)
@@ -38,7 +40,7 @@ def steps_of(scene: Scene) -> StepsInfo:
 
     info = measured.once(("steps", live.digest(recipe)), follow)
     info = info.scaled(factor, pipeline_of(METHODS[recipe.method]).scaled)
-    later = ", ".join(METHODS[step.verb].title for step in scene.recipe.after)
+    later = ", ".join(METHODS[step.verb].title for step in left)
     note = f"{info.note} {later} comes afterwards and is not part of this.".strip()
     return replace(info, note=note) if later else info
 
@@ -70,13 +72,12 @@ def toy_of(scene: Scene) -> ToyInfo:
 def _unscaled(recipe: Recipe) -> tuple[Recipe, float]:
     """Return the recipe without its last factor, which needs no new measure, and that factor."""
     method = METHODS[recipe.method]
-    plain = replace(recipe, after=())
-    if not pipeline_of(method).scaled or recipe.rules:
-        return plain, 1.0
+    if not pipeline_of(method).scaled or recipe.rules or recipe.after:
+        return recipe, 1.0
     scale: Any = method.resolve(recipe.params).get("scale")
     if not isinstance(scale, float):
-        return plain, 1.0
-    return replace(plain, params={**recipe.params, "scale": 1.0}), scale
+        return recipe, 1.0
+    return replace(recipe, params={**recipe.params, "scale": 1.0}), scale
 
 
 def _text(scene: Scene, name: str) -> str:

@@ -14,7 +14,7 @@ from merger.algebra import TINY, total
 from merger.diagnostics.flow_info import FlowInfo, Parts, StepsInfo
 from merger.diagnostics.grid import Grid, grid_of
 from merger.diagnostics.pipeline import Held, Pipeline, Unit, Work
-from merger.diagnostics.steps import pipeline_of
+from merger.diagnostics.steps import whole_pipeline
 from merger.flat import FlatInputs, SurveyCache
 from merger.flat_survey import FlatSurvey
 from merger.flat_view import FlatView
@@ -43,7 +43,7 @@ def measure_steps(
     sample: float | None = None,
     grid: Grid | None = None,
 ) -> StepsInfo:
-    """Measure what every expert has after each step of a method.
+    """Measure what every expert has after each step of a method, and of verbs after it.
 
     Args:
         plan: The merge.
@@ -52,7 +52,7 @@ def measure_steps(
         sample: Share of the coordinates that `flat` holds; None when it holds all.
         grid: The layer × module table when it is at hand already.
     """
-    pipeline = pipeline_of(plan.method)
+    pipeline = whole_pipeline(plan)
     view = FlatView(plan, flat, cache if cache is not None else SurveyCache())
     grid = grid or grid_of(view.flat.slots)
     slots = view.flat.slots
@@ -86,7 +86,7 @@ def _pieces(
 ) -> Iterator[tuple[list[int], np.ndarray, list[Held]]]:
     """Yield which tensors a piece is about, where each begins in it, and its steps."""
     survey = FlatSurvey(plan, view)
-    survey.take([stage for stage in plan.stages if stage.label != "after"])
+    survey.take()
     stage = next(stage for stage in plan.stages if stage.label == "merge")
     slots = view.flat.slots
     for run in view.runs:

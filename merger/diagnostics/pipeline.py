@@ -92,6 +92,10 @@ class Work:
         found = result if output == "delta" else result - self._serving.base()
         return found.reshape(self.n if output == "per_task" else 1, *self.shape)
 
+    def after(self, verbs: int) -> Tensor:
+        """Return the update once so many verbs have done their work, (1, *piece)."""
+        return self._serving.update(verbs).reshape(1, *self.shape)
+
     @property
     def scale(self) -> Any:
         """The method's factor of the whole update; 1 where it has none."""

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 from merger.diagnostics.pipeline import Held, Pipeline, Step, Work
 from merger.diagnostics.pipelines import masks, mixes, picks, shifts, signs, spectral
+from merger.lazy import Tensor
+from merger.plan import Plan
 from merger.spec import Method
 
-__all__ = ["PIPELINES", "Held", "Pipeline", "Step", "Work", "pipeline_of"]
+__all__ = ["PIPELINES", "Held", "Pipeline", "Step", "Work", "pipeline_of", "whole_pipeline"]
 
 PIPELINES: Mapping[str, Pipeline] = {
     name: pipeline
@@ -28,3 +30,18 @@ def pipeline_of(method: Method) -> Pipeline:
         scaled=0,
         note=f"{method.title} does not say which steps it takes.",
     )
+
+
+def whole_pipeline(plan: Plan) -> Pipeline:
+    """Return the steps of a recipe: those of its method, then one for each verb after it."""
+    own = pipeline_of(plan.method)
+    verbs = [stage.method for stage in plan.stages if stage.label == "after"]
+    if not verbs:
+        return own
+
+    def follow(work: Work) -> list[Held | Tensor]:
+        return [*own.follow(work), *(work.after(i) for i in range(1, len(verbs) + 1))]
+
+    added = (Step(verb.title, verb.summary.rstrip("."), together=True) for verb in verbs)
+    # A verb need not be proportional to what it is given.
+    return own._replace(steps=(*own.steps, *added), follow=follow, scaled=0)

@@ -6,7 +6,7 @@ from merger.algebra import total
 from merger.checkpoint import MemoryCheckpoint
 from merger.diagnostics.flow import FlowInfo, measure_flow, measure_steps
 from merger.diagnostics.steps import PIPELINES, Work, pipeline_of
-from merger.flat import FlatInputs, SurveyCache
+from merger.flat import FlatInputs, SurveyCache, merge_flat
 from merger.flat_survey import FlatSurvey
 from merger.flat_view import FlatView
 from merger.plan import Plan, plan
@@ -22,7 +22,7 @@ VARIANTS = [
 ]
 
 
-def made(method: str, experts, weights=None, **params) -> tuple[Plan, FlatInputs]:
+def made(method: str, experts, weights=None, after=(), **params) -> tuple[Plan, FlatInputs]:
     """Plan a merge of task vectors over a base of zeros, with everything in memory."""
     names = [f"e{i}" for i in range(len(experts))]
     base = MemoryCheckpoint({k: torch.zeros(np.shape(v)) for k, v in experts[0].items()})
@@ -35,6 +35,7 @@ def made(method: str, experts, weights=None, **params) -> tuple[Plan, FlatInputs
             "version": 1, "method": method, "base": "base", "params": params,
             "experts": [{"source": name, "name": name} for name in names],
             **({"weights": weights} if weights else {}),
+            **({"after": [{verb: {}} for verb in after]} if after else {}),
         }
     )  # fmt: skip
     flat = FlatInputs(stack_experts(base, models, names), models)
@@ -150,3 +151,20 @@ def test_sce_merges_only_where_somebody_agrees():
     left = 131 - sum(k // 2 for k in (63, 30, 30, 8))
     assert info.entries.left_out.tolist() == [left] * 3
     assert info.entries.opposed.sum() > 0 and info.word == "left out"
+
+
+@pytest.mark.parametrize("verb", [m.name for m in METHODS.values() if m.stage == "after"])
+@pytest.mark.parametrize("method", ["ties", "tsv_m", "average"])
+def test_verbs_after_the_method_are_its_last_steps(method: str, verb: str):
+    planned, flat = made(method, *family(method))
+    longer, _ = made(method, *family(method), after=[verb])
+    plain, found = measure_steps(planned, flat), measure_steps(longer, flat)
+    assert [step.name for step in found.steps[:-1]] == [step.name for step in plain.steps]
+    assert found.steps[-1].name == METHODS[verb].title and found.steps[-1].together
+    np.testing.assert_allclose(found.sizes[:-1], plain.sizes)
+    for kind in ("merged", "opposed", "left_out"):
+        np.testing.assert_allclose(getattr(found.mass, kind), getattr(plain.mass, kind))
+    # The base is 0, so that the merge is the update.
+    update = merge_flat(longer, flat).double()
+    whole = update.square() if found.unit == "directions" else update.abs()
+    assert found.sizes[-1, 0].sum() == pytest.approx(float(whole.sum()), rel=1e-4)
