@@ -161,6 +161,15 @@ def test_ctrl_c_stops_with_130_and_leaves_nothing(recipe, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["recipe.yaml"]
 
 
+@pytest.fixture
+def python_handler():
+    """Let SIGINT be handled as Python does; a shell's background jobs are started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handler")
 def test_the_first_ctrl_c_asks_and_the_second_one_stops():
     with pytest.raises(KeyboardInterrupt), stop_on_interrupt() as event:
         signal.raise_signal(signal.SIGINT)
