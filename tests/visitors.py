@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-ANSWER_SECONDS = 120
+# What hangs shall end the test, and not what is slow beside other work.
+ANSWER_SECONDS = 300
 
 
 @dataclass

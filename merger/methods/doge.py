@@ -143,8 +143,8 @@ def _shift(
         for i, rest in enumerate(left):
             slope.addcmul_(taus[i], rest, value=-2.0 * weight)
         slope.addmm_(shared, shared.T @ slope, alpha=-1.0)
-        speed.mul_(0.9).add_(slope, alpha=0.1)
         size.mul_(0.999).addcmul_(slope, slope, value=0.001)
+        speed.mul_(0.9).add_(slope.mul_(0.1))
         away = torch.div(size, 1.0 - 0.999**step, out=room).sqrt_().add_(1e-30)
         away = torch.div(speed, away, out=room).mul_(rate / (1.0 - 0.9**step))
         if project:
@@ -158,7 +158,7 @@ def _start(taus: Sequence[Tensor], shares: Sequence[float]) -> list[Tensor]:
     """Return for each row how much each expert is disturbed by the merge, (m, 1) each."""
     merged = taus[0] * shares[0]
     for i in range(1, len(taus)):
-        merged.add_(taus[i], alpha=shares[i])
+        merged.add_(taus[i] * shares[i])
     return [(tau - merged).mul_(tau).sum(dim=1, keepdim=True) for tau in taus]
 
 

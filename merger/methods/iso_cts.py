@@ -78,7 +78,7 @@ def _directions(taus: Sequence[Tensor], share: float) -> list[Svd]:
 def _own(tau: Tensor, common: Tensor, outside: Tensor | None, count: int) -> Svd:
     """Return the strongest directions of what is left of an expert without the common ones."""
     if outside is None:
-        tau = tau.addmm(common, common.T @ tau, alpha=-1.0)
+        tau = (common @ (common.T @ tau)).neg_().add_(tau)
         return strongest(tau, count)
     inside = strongest(outside.T @ tau, count)
     return Svd(outside @ inside.left, inside.strength, inside.right)

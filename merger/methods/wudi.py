@@ -150,11 +150,10 @@ def _descend(taus: Widened, steps: int, rate: float) -> Tensor:
         speed, size = torch.zeros_like(found), torch.zeros_like(found)
         for step in range(1, steps + 1):
             down = slope(found, rows).mul_(2.0)
-            speed.mul_(0.9).add_(down, alpha=0.1)
             size.mul_(0.999).addcmul_(down, down, value=0.001)
+            speed.mul_(0.9).add_(down.mul_(0.1))
             away = torch.div(size, 1.0 - 0.999**step, out=down).sqrt_().add_(1e-30)
-            torch.div(speed, away, out=away)
-            found.sub_(away, alpha=rate / (1.0 - 0.9**step))
+            found.sub_(torch.div(speed, away, out=away).mul_(rate / (1.0 - 0.9**step)))
     return result
 
 
@@ -173,4 +172,4 @@ def _slope(taus: Widened) -> Callable[[Tensor, slice], Tensor]:
 
         return by_rows
     products, wanted = _products(taus)
-    return lambda found, some: torch.addmm(wanted[some], found, products, beta=-1.0)
+    return lambda found, some: (found @ products).sub_(wanted[some])
