@@ -1,6 +1,7 @@
 """Floats as they lie in files, widened to float32 and rounded back inside compiled loops.
 
-bfloat16 lies in arrays of uint16, float32 in arrays of its own kind.
+bfloat16 lies in arrays of uint16, float32 in arrays of its own kind. `widen` and `narrow` stand
+here twice: for numpy, which tests compare with torch, and for loops, one form for each dtype.
 """
 
 from typing import Any
@@ -34,7 +35,9 @@ float_of: Any = intrinsic(_float_of)
 
 def widen(value: Any) -> Any:
     """Return a stored number as float32."""
-    raise NotImplementedError
+    if value.dtype == np.uint16:
+        return (value.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return value
 
 
 @overload(widen, inline="always")
@@ -50,7 +53,11 @@ def _widen(value: Any) -> Any:
 
 def narrow(value: Any, like: Any) -> Any:
     """Return a float32 as `like` is stored, to the nearest, of two equally near the even one."""
-    raise NotImplementedError
+    if like.dtype != np.uint16:
+        return value
+    bits = np.float32(value).view(np.uint32)
+    odd = (bits >> np.uint32(16)) & np.uint32(1)
+    return ((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)).astype(np.uint16)
 
 
 @overload(narrow, inline="always")

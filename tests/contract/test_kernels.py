@@ -11,6 +11,7 @@ from merger import products
 from merger.checkpoint import MemoryCheckpoint
 from merger.compute import prepare
 from merger.errors import FeedError, MergeError
+from merger.kernels import bits as bits_room
 from merger.kernels import choice, combine, gram, ties
 from merger.plan import plan
 from merger.recipe import Expert, Recipe
@@ -137,3 +138,18 @@ def test_inner_products_are_those_of_the_plain_form(dtype, monkeypatch):
             assert fast.tobytes() == plain.tobytes()
             exact = stack.double() @ stack.double().T
             np.testing.assert_allclose(plain, exact.numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_numbers_are_widened_and_rounded_as_torch_does(dtype):
+    draw = torch.Generator().manual_seed(0)
+    values = torch.randn(200, generator=draw) * 10.0 ** torch.randint(
+        -40, 38, (200,), generator=draw
+    )
+    values[:3] = torch.tensor([1.0 + 2**-8, 1.0 + 3 * 2**-8, -0.0])
+    rounded = values.to(dtype)
+    like = choice.stored(rounded)
+    found = [bits_room.narrow(value, like[0]) for value in values.numpy()]
+    assert np.array(found, like.dtype).tobytes() == like.tobytes()
+    again = np.array([bits_room.widen(value) for value in like], np.float32)
+    assert again.tobytes() == rounded.float().numpy().tobytes()
