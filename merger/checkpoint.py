@@ -1,10 +1,7 @@
 """Read the tensors of a model piece by piece, without loading it."""
 
-import errno
 import hashlib
 import mmap
-import os
-import resource
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Lock
@@ -16,6 +13,7 @@ from merger.errors import SourceError
 from merger.header import TensorInfo
 from merger.layout import model_config, read_layout
 from merger.lazy import Tensor, torch
+from merger.mapping import fetch_pages, open_map
 
 # safetensors' words on the left, torch's names on the right.
 TORCH_NAMES: Mapping[str, str] = MappingProxyType(
@@ -25,9 +23,6 @@ TORCH_NAMES: Mapping[str, str] = MappingProxyType(
         "BF16": "bfloat16", "F32": "float32", "F64": "float64", "C64": "complex64",
     }
 )  # fmt: skip
-# A private mapping is writable memory to torch and yet never reaches the file; without a reserve
-# the kernel does not count it, so that a file larger than memory can be mapped (Linux only).
-MAP_FLAGS = mmap.MAP_PRIVATE | (0x4000 if os.uname().sysname == "Linux" else 0)
 
 
 class Checkpoint(Protocol):
@@ -95,10 +90,12 @@ class FileCheckpoint:
         self._check_file(place.path)
         data = self._map(place.path)
         at = place.start + start * dtype.itemsize
+        size = (stop - start) * dtype.itemsize
+        raw = torch.frombuffer(data, dtype=torch.uint8, count=size, offset=at)
+        fetch_pages(raw.data_ptr(), size, place.path)
         if at % dtype.itemsize:
-            aligned = bytearray(data[at : at + (stop - start) * dtype.itemsize])
-            return torch.frombuffer(aligned, dtype=dtype)
-        return torch.frombuffer(data, dtype=dtype, count=stop - start, offset=at)
+            return torch.frombuffer(bytearray(raw.numpy().data), dtype=dtype)
+        return raw.view(dtype)
 
     def content_id(self) -> str:
         """Return an id that changes when the weights change."""
@@ -124,32 +121,8 @@ class FileCheckpoint:
     def _map(self, path: Path) -> mmap.mmap:
         with self._lock:
             if path not in self._maps:
-                self._maps[path] = _open_map(path)
+                self._maps[path] = open_map(path)
             return self._maps[path]
-
-
-def _open_map(path: Path) -> mmap.mmap:
-    try:
-        try:
-            return _map_file(path)
-        except OSError as error:
-            if error.errno != errno.EMFILE:
-                raise
-            # Each mapping holds a file open, and many sharded experts have more shards than the
-            # usual soft limit, which every process may raise.
-            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            return _map_file(path)
-    except (OSError, ValueError) as error:
-        raise SourceError(
-            f"{path} cannot be mapped: {error}.",
-            "Is it still there, and are you allowed to read it?",
-        ) from error
-
-
-def _map_file(path: Path) -> mmap.mmap:
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, flags=MAP_FLAGS, prot=mmap.PROT_READ | mmap.PROT_WRITE)
 
 
 class MemoryCheckpoint:
