@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from merger.errors import SourceError
 from merger.header import FileHeader, read_header, shown
 from merger.layout import PICKLES, read_json
+from merger.plain_json import PARTS
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -90,7 +91,7 @@ def read_adapter(folder: Path) -> Adapter:
         raise SourceError(
             f"{folder} holds no {CONFIG}.", "Give the folder that PEFT's save_pretrained wrote."
         )
-    config = read_json(folder / CONFIG)
+    config = read_json(folder / CONFIG, parts=PARTS)
     _check_kind(folder, config)
     if not (folder / WEIGHTS).is_file():
         raise _no_weights(folder)

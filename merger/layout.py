@@ -1,6 +1,5 @@
 """Find which files of a model folder hold its weights, and refuse those that may not be opened."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +8,15 @@ from typing import Any, NamedTuple
 
 from merger.errors import SourceError
 from merger.header import QUANTISED, FileHeader, Place, read_header, shown
+from merger.plain_json import PARTS, parse_json
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 SHARD_NAME = re.compile(r"[^./\\:][^/\\:]*\.safetensors")
 MAX_JSON_BYTES = 50_000_000
+# Half a million merges of a tokenizer, each a list of two.
+MOST_PARTS = 4 * PARTS
 
 
 class Layout(NamedTuple):
@@ -48,20 +50,20 @@ def read_layout(path: Path) -> Layout:
 def model_config(folder: Path) -> dict[str, Any] | None:
     """Return config.json of a model folder, or None where there is none."""
     path = folder / "config.json"
-    return read_json(path) if path.is_file() else None
+    return read_json(path, parts=PARTS) if path.is_file() else None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a small JSON file that must hold an object."""
+def read_json(path: Path, *, parts: int = MOST_PARTS, strict: bool = False) -> dict[str, Any]:
+    """Read a JSON file that must hold an object, with at most so many lists and members."""
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise SourceError(f"{path} is larger than {MAX_JSON_BYTES} bytes.", "Is it damaged?")
-        table = json.loads(path.read_bytes().decode("utf-8"))
+        table = parse_json(path.read_bytes(), parts, strict=strict)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SourceError(
-            f"{path} is not valid JSON: {shown(error)}.", "Restore the file from its source."
+            f"{path} is not valid JSON: {shown(str(error))}.", "Restore the file from its source."
         ) from error
     if not isinstance(table, dict):
         raise SourceError(f"{path} must hold a JSON object.", "Restore the file from its source.")
@@ -118,7 +120,7 @@ def _read_only_file(folder: Path) -> Layout:
 
 
 def _read_shards(folder: Path, index: str) -> Layout:
-    weight_map = read_json(folder / index).get("weight_map")
+    weight_map = read_json(folder / index, parts=PARTS, strict=True).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise SourceError(f"{folder / index} has no weight_map.", "Restore it from its source.")
     for key, name in weight_map.items():

@@ -1,7 +1,6 @@
 """Headers of safetensors files, made by hand: what is read and what is refused."""
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +64,8 @@ def test_a_header_longer_than_the_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [MAX_HEADER_BYTES + 1, 2**63, 2**64 - 1])
-def test_a_header_longer_than_the_format_allows_is_refused(tmp_path: Path, length: int) -> None:
-    assert "more than the format allows" in refusal(tmp_path, file_bytes({}, length=length))
+def test_a_header_longer_than_any_model_needs_is_refused(tmp_path: Path, length: int) -> None:
+    assert "more than any model needs" in refusal(tmp_path, file_bytes({}, length=length))
 
 
 @pytest.mark.parametrize(
@@ -137,34 +136,3 @@ def test_a_hostile_name_reaches_no_message_with_its_control_characters(tmp_path:
     message = refusal(tmp_path, file_bytes({"\x1b[31m<b>\n": []}))
     assert "\x1b" not in message
     assert "\n" not in message
-
-
-def test_two_thousand_mutations_are_read_rightly_or_refused(tmp_path: Path) -> None:
-    table = {
-        "__metadata__": {"format": "pt"},
-        "model.a": entry("F32", [2, 3], 0, 24),
-        "model.b": entry("BF16", [4], 24, 32),
-        "model.c": entry("I64", [1], 32, 40),
-    }
-    whole = file_bytes(table, bytes(range(40)))
-    draw = random.Random(7)
-    read = 0
-    for _ in range(2000):
-        content = bytearray(whole)
-        for _ in range(draw.choice([1, 1, 1, 2, 8])):
-            content[draw.randrange(len(content))] = draw.randrange(256)
-        if draw.random() < 0.2:
-            content = content[: draw.randrange(len(content))]
-        path = write(tmp_path, bytes(content))
-        try:
-            header = read_header(path)
-        except SourceError:
-            continue
-        read += 1
-        spans = sorted((p.start, p.stop) for p in header.places.values())
-        ends = [header.data_start, *(stop for _, stop in spans)]
-        assert [start for start, _ in spans] == ends[:-1]
-        assert ends[-1] == len(content)
-        for place in header.places.values():
-            assert place.info.nbytes == place.stop - place.start
-    assert 100 < read < 1900
