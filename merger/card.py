@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -13,6 +13,18 @@ from merger.recipe import Recipe, plain_value
 from merger.spec import METHODS
 from merger.tokenizer_choice import plain_tokenizer
 
+SCORE_HEADS = ("task", "metric", "score", "95 % interval", "examples")
+SCORE_WORDS = "Measured on this very merge; the interval says how far other examples may move it."
+FILE_HEADS = ("file", "bytes", "checksum")
+FILE_WORDS = (
+    "`python -m merger verify DIR` checks them; they find damage, and prove no origin. Large "
+    "files have XXH64 (`xxh64sum`), the others SHA-256 (`sha256sum`)."
+)
+FILE_NAME = re.compile(r"[^`|\\/\s][^`|\\/\n]*")
+FILE_ROW = re.compile(
+    r"^\| `([^`|\\/\s][^`|\\/\n]*)` \| ([\d,]+) \| `((?:sha256|xxh64):[0-9a-f]+)` \|$",
+    re.MULTILINE,
+)
 SPECIAL = re.compile(r"([\\`*_{}\[\]#!|<>~$&])")
 
 
@@ -55,7 +67,8 @@ def model_card(
     *,
     shares: str | None = None,
     storage: str = "",
-    scores: Mapping[str, str] | None = None,
+    scores: Mapping[str, Any] | None = None,
+    files: Mapping[str, tuple[int, str]] | None = None,
 ) -> str:
     """Return the text of README.md.
 
@@ -66,7 +79,8 @@ def model_card(
         digest: The recipe's digest.
         shares: Name of the expert whose model this is, for methods with one model per expert.
         storage: One sentence on what all of these models take to store.
-        scores: Measured scores by task, as text, if there are any.
+        scores: What the merge scored, as `score` returns it in plain data, if anything.
+        files: Size and checksum of the other files of the folder, by name.
     """
     method = METHODS[recipe.method]
     experts = [origin for origin in origins if origin.role.startswith("expert")]
@@ -81,8 +95,7 @@ def model_card(
         _table(("setting", "value"), _settings(recipe)),
     ]
     if scores:
-        rows = [(_escaped(task), _escaped(score)) for task, score in scores.items()]
-        parts += ["## Scores", _table(("task", "score"), rows)]
+        parts += ["## Scores", _table(SCORE_HEADS, _score_rows(scores)), SCORE_WORDS]
     parts += [
         "## Licence",
         _license_sentence(origins),
@@ -90,7 +103,37 @@ def model_card(
         "`recipe.yaml` beside this file holds every setting; `python -m merger merge recipe.yaml "
         f"--out DIR` writes the same bytes from the same weights. Digest: `{digest}`.",
     ]
+    if files:
+        parts += ["## Files", _table(FILE_HEADS, _file_rows(files)), FILE_WORDS]
     return "\n\n".join(parts) + "\n"
+
+
+def read_checksums(card: str) -> dict[str, tuple[int, str]]:
+    """Return size and checksum of every file that a model card lists, by name."""
+    return {hit[1]: (int(hit[2].replace(",", "")), hit[3]) for hit in FILE_ROW.finditer(card)}
+
+
+def _file_rows(files: Mapping[str, tuple[int, str]]) -> list[tuple[str, ...]]:
+    # A name that Markdown would take for more than a name is left out, and verify says so.
+    return [
+        (f"`{name}`", f"{size:,}", f"`{sum_}`")
+        for name, (size, sum_) in files.items()
+        if FILE_NAME.fullmatch(name)
+    ]
+
+
+def _score_rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    split = _escaped(str(scores.get("split")))
+    return [
+        (
+            _escaped(str(row["task"])),
+            _escaped(str(row["metric"]).replace("_", " ")),
+            f"{row['value']:.4f}",
+            f"{row['low']:.4f} to {row['high']:.4f}",
+            f"{row['n']:,} of {split}",
+        )
+        for row in scores["tasks"]
+    ]
 
 
 def _front_matter(origins: Sequence[Origin]) -> str:

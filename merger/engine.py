@@ -7,11 +7,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from merger.card import model_card, origins_of
-from merger.claim import Claim, output_errors
-from merger.companions import copy_companions
+from merger.checksums import Checksums
+from merger.claim import Claim
 from merger.compute import Block, Prepared, prepare
 from merger.errors import MergeError, OutputError, RecipeError
+from merger.finishing import add_card, add_companions, checked_scores
 from merger.header import BITS, TensorInfo
 from merger.layered import models_in
 from merger.layout import weights_stem
@@ -23,7 +23,6 @@ from merger.progress import Report
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES, Files, lay_out
 from merger.sources import SourceRules
-from merger.storage import storage_sentence
 from merger.stream import fit_memory, stream, thread_count
 from merger.threads import one_thread
 from merger.workspace import safe_name
@@ -44,6 +43,7 @@ def merge(
     base_dir: Path | None = None,
     roots: SourceRules | Sequence[Path] | None = None,
     shard_bytes: int = SHARD_BYTES,
+    scores: Mapping[str, Any] | None = None,
 ) -> Path:
     """Merge models into a new folder that transformers loads, and return that folder.
 
@@ -63,8 +63,10 @@ def merge(
         base_dir: Folder that relative sources start from.
         roots: What a visitor may open; None opens everything.
         shard_bytes: Most bytes in one weight file.
+        scores: What the merge scored, as `score` returns it in plain data, for the model card.
     """
     models = open_models(recipe, base_dir=base_dir, roots=roots)
+    checked_scores(scores, models.digest)
     target = pick_device(device)
     check_inputs_stay(models, Path(out))
     block_size, workers = fit_memory(models.plan, thread_count(threads), memory)
@@ -83,8 +85,13 @@ def merge(
                 report=report, cancel=cancel, device=target,
             )  # fmt: skip
             _write_blocks(prepared, models, writer, block_size, workers, report, cancel)
-        for folder, expert in folders.items():
-            _finish_folder(claim.folder / folder, claim.target.name, models, expert)
+        with Checksums(writer.paths(), workers, cancel) as sums:
+            for folder in folders:
+                add_companions(claim.folder / folder, models)
+            writer.flush()
+            for folder, expert in folders.items():
+                place = claim.folder / folder
+                add_card(place, claim.target.name, models, sums.of(place), expert, scores)
         models.check_unchanged()
         return writer.commit()
     except BaseException:
@@ -276,20 +283,3 @@ def _write_block(
             written += len(data)
     writer.finish(number)
     return written
-
-
-def _finish_folder(folder: Path, title: str, models: Models, expert: str | None) -> None:
-    """Add everything that makes a folder of weights a model that others can load and judge."""
-    recipe = models.recipe
-    origins = [] if models.base is None else origins_of("base", models.base.label, models.base)
-    for named, model in zip(recipe.experts, models.experts, strict=True):
-        name = model.label if named.source.startswith("hub:") else named.name
-        origins += origins_of("expert", name, model)
-    storage = storage_sentence(models.plan) if expert is not None else ""
-    card = model_card(title, recipe, origins, models.digest, shares=expert, storage=storage)
-    with output_errors(folder):
-        copy_companions(
-            models.reference, models.experts, folder, recipe.out_dtype, models.tokenizer
-        )
-        (folder / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8", newline="\n")
-        (folder / "README.md").write_text(card, "utf-8", newline="\n")

@@ -13,6 +13,7 @@ from merger.compute import Prepared, prepare
 from merger.engine import check_inputs_stay
 from merger.errors import FeedError, MergeError, RecipeError
 from merger.factors import AdapterReport, Factors, adapters_of
+from merger.finishing import CARD, files_in
 from merger.lazy import Tensor
 from merger.models import Models, open_models
 from merger.plan import TensorPlan
@@ -107,8 +108,8 @@ def _write(folder: Path, title: str, models: Models, made: Factors) -> None:
         text = json.dumps(_config(models, made), indent=2, ensure_ascii=False)
         (folder / CONFIG).write_text(text + "\n", "utf-8", newline="\n")
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8", newline="\n")
-        card = model_card(title, recipe, origins, models.digest)
-        (folder / "README.md").write_text(card, "utf-8", newline="\n")
+        card = model_card(title, recipe, origins, models.digest, files=files_in(folder, {}))
+        (folder / CARD).write_text(card, "utf-8", newline="\n")
 
 
 def _config(models: Models, made: Factors) -> Mapping[str, Any]:

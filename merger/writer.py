@@ -62,19 +62,28 @@ class Writer:
         with self._lock, output_errors(self.claim.target):
             self._journal.add(block)
 
+    def paths(self) -> list[Path]:
+        """Return the weight files."""
+        return [self.claim.folder / folder / shard.name for folder, shard in self._shards()]
+
+    def flush(self) -> None:
+        """Make sure that all bytes are on the disk, and add the indexes; no block may follow."""
+        with output_errors(self.claim.target):
+            for handle in self._handles.values():
+                os.fsync(handle)
+            self._close()
+            for folder, files in self._models.items():
+                if files.index is not None:
+                    path = self.claim.folder / folder / files.index_name
+                    path.write_text(files.index, "utf-8", newline="\n")
+
     def commit(self) -> Path:
         """Make the target the finished model, and return it."""
         assert self._journal is not None
         try:
+            self.flush()
             with output_errors(self.claim.target):
-                for handle in self._handles.values():
-                    os.fsync(handle)
-                self._close()
                 self._journal.remove()
-                for folder, files in self._models.items():
-                    if files.index is not None:
-                        path = self.claim.folder / folder / files.index_name
-                        path.write_text(files.index, "utf-8", newline="\n")
             return self.claim.commit()
         except BaseException:
             self.abandon()

@@ -18,7 +18,9 @@ from merger.cli.common import (
     words_for_bytes,
 )
 from merger.cli.progress import progress_bar
+from merger.layout import read_json
 from merger.recipe import Recipe
+from merger.shards import SHARD_BYTES
 
 
 def add(commands: Any) -> None:
@@ -43,6 +45,18 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--force", action="store_true", help="replace a folder that exists")
     parser.add_argument(
+        "--shard-size",
+        metavar="SIZE",
+        type=size,
+        help="most bytes in one weight file, such as 2GB (default: 5GB)",
+    )
+    parser.add_argument(
+        "--scores",
+        metavar="FILE",
+        type=Path,
+        help="what `score R --json` printed for this recipe, for the model card",
+    )
+    parser.add_argument(
         "--adapter",
         metavar="RANK",
         type=positive,
@@ -60,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
     if args.adapter is not None:
         _write_adapter(args, recipe)
         return
+    scores = None if args.scores is None else read_json(args.scores)
     with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
         from merger.engine import merge  # noqa: PLC0415  (imports torch)
 
@@ -73,6 +88,8 @@ def run(args: argparse.Namespace) -> None:
             force=args.force,
             report=report,
             cancel=cancel,
+            shard_bytes=args.shard_size or SHARD_BYTES,
+            scores=scores,
         )
     from merger.outcome import outcome_of  # noqa: PLC0415  (only once there is one)
 

@@ -6,7 +6,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from merger.card import Origin, model_card, origin_of
+from merger.card import Origin, model_card, origin_of, read_checksums
 from merger.front_matter import read_front_matter
 from merger.recipe import Expert, Recipe, Rule
 from merger.sources import open_source
@@ -62,7 +62,22 @@ def test_licences_that_differ_or_are_missing_are_said_and_not_chosen() -> None:
 
 def test_scores_are_shown_where_there_are_any() -> None:
     assert "Scores" not in card()
-    assert "| mnist | 98.1 % (97.0 to 98.9) |" in card(scores={"mnist": "98.1 % (97.0 to 98.9)"})
+    row = dict(task="a|b", metric="bits_per_byte", value=1.23456, low=1.2, high=1.25, n=12_000)
+    text = card(scores={"split": "validation", "tasks": [row], "digest": "f" * 64})
+    wanted = "| a\\|b | bits per byte | 1.2346 | 1.2000 to 1.2500 | 12,000 of validation |"
+    assert wanted in text and "95 % interval" in text
+
+
+def test_files_are_listed_so_that_they_can_be_read_again() -> None:
+    files = {
+        "model.safetensors": (1_234_567, "xxh64:" + "0" * 16),
+        "config.json": (2, "sha256:" + "a" * 64),
+    }
+    text = card(files=files)
+    assert f"| `config.json` | 2 | `sha256:{'a' * 64}` |" in text
+    assert read_checksums(text) == files
+    assert read_checksums(card(files={"../x": (1, "sha256:00"), "a`b": (1, "sha256:00")})) == {}
+    assert "## Files" not in card()
 
 
 def test_foreign_text_is_neither_markup_nor_yaml(tmp_path: Path) -> None:

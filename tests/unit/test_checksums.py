@@ -1,0 +1,65 @@
+"""Checksums are those that the common tools print, in chunks of any size."""
+
+import hashlib
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from merger import checksums
+from merger.checksums import Checksums, checksum
+from merger.errors import Cancelled, SourceError
+
+# Printed by xxhash 4.1.0 (xxh64, seed 0).
+KNOWN = {
+    b"": "ef46db3751d8e999",
+    b"a": "d24ec4f1a98c6e5b",
+    b"abc": "44bc2cf5ad770999",
+    b"x" * 32: "e2df261fc2ec30eb",
+    bytes(range(100)): "6ac1e58032166597",
+}
+
+
+def saved(folder: Path, data: bytes) -> Path:
+    path = folder / "file"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("data", list(KNOWN))
+def test_large_files_get_xxh64_and_small_ones_sha256(tmp_path, monkeypatch, data) -> None:
+    path = saved(tmp_path, data)
+    assert checksum(path) == f"sha256:{hashlib.sha256(data).hexdigest()}"
+    monkeypatch.setattr(checksums, "LARGE", 0)
+    assert checksum(path) == f"xxh64:{KNOWN[data]}"
+    assert checksum(path, "sha256") == f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+@pytest.mark.parametrize("kind", ["sha256", "xxh64"])
+def test_no_checksum_depends_on_the_size_of_chunks(tmp_path, monkeypatch, kind) -> None:
+    path = saved(tmp_path, bytes(i * 7 % 251 for i in range(10_007)))
+    whole = checksum(path, kind)
+    monkeypatch.setattr(checksums, "CHUNK", 96)
+    assert checksum(path, kind) == whole
+
+
+def test_one_other_bit_anywhere_is_another_checksum(tmp_path) -> None:
+    data = bytearray(100)
+    found = set()
+    for i in range(100):
+        data[i] ^= 1
+        found.add(checksum(saved(tmp_path, bytes(data)), "xxh64"))
+        data[i] ^= 1
+    assert len(found) == 100
+
+
+def test_a_cancel_or_a_missing_file_ends_in_words(tmp_path) -> None:
+    cancel = Event()
+    cancel.set()
+    path = saved(tmp_path, b"x")
+    with pytest.raises(Cancelled):
+        checksum(path, cancel=cancel)
+    with Checksums([path, tmp_path / "gone"], cancel=cancel) as sums, pytest.raises(Cancelled):
+        sums.of(tmp_path)
+    with pytest.raises(SourceError, match="gone cannot be read"):
+        checksum(tmp_path / "gone")
