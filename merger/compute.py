@@ -36,6 +36,7 @@ def prepare(
     cancel: Event | None = None,
     device: str = "cpu",
     data: Mapping[str, Sequence[Checkpoint]] | None = None,
+    fast: FastForms | None = None,
 ) -> "Prepared":
     """Take the statistics that the method needs, and get ready to merge block by block.
 
@@ -48,9 +49,10 @@ def prepare(
         cancel: Stops the survey, and every block after it.
         device: Where methods compute.
         data: For each feed from calibration data, one checkpoint per expert.
+        fast: The merge's faster forms; looked for when None.
     """
     inputs = CheckpointInputs(plan, base, experts, data)
-    fast = FastForms(plan, inputs, device)
+    fast = FastForms(plan, inputs, device) if fast is None else fast
     survey = Survey(plan, inputs, cache, report, cancel, device, fast)
     survey.take()
     return Prepared(plan, inputs, survey, fast, cancel, device)
@@ -86,7 +88,7 @@ class Prepared:
         """Yield the blocks of every tensor in order; where the method needs more, longer ones."""
         for tensor in self.plan.tensors:
             merged = tensor.action == "merge"
-            scope = self.plan.scope_at(tensor.settings) if merged else "element"
+            scope = self._fast.piece(tensor) if merged else "element"
             for piece in cut_up(tensor, scope, block_size):
                 yield Block(tensor.key, piece.start, piece.stop)
 
@@ -113,13 +115,22 @@ class Prepared:
         elif self.plan.scope_at(tensor.settings) == "model":
             values = self._model()[block.key][..., block.start : block.stop]
         else:
-            piece = Piece((tensor,), block.start, block.stop)
-            serving = Serving(self.plan, self._inputs, self._survey, piece, self._device)
-            fast = self._fast.merge(serving, self._survey)
+            fast = self._fast.merge(self._serving(tensor, block), self._survey)
             if fast is not None:
                 return fast
-            values = merged(serving)
+            values = self._plain(tensor, block)
         return round_once(values.cpu(), tensor)
+
+    def _serving(self, tensor: TensorPlan, block: Block) -> Serving:
+        piece = Piece((tensor,), block.start, block.stop)
+        return Serving(self.plan, self._inputs, self._survey, piece, self._device)
+
+    def _plain(self, tensor: TensorPlan, block: Block) -> Tensor:
+        """Return merged entries by the method itself, which may need the whole tensor for them."""
+        if self.plan.scope_at(tensor.settings) == self._fast.piece(tensor):
+            return merged(self._serving(tensor, block))
+        whole = block._replace(start=0, stop=tensor.numel)
+        return merged(self._serving(tensor, whole))[block.start : block.stop]
 
     def change(self, key: str) -> Tensor:
         """Return what the merge adds to a tensor of the base: flat, float32, not rounded again."""

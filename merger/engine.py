@@ -13,6 +13,8 @@ from merger.compute import Block, Prepared, prepare
 from merger.errors import MergeError, OutputError, RecipeError
 from merger.finishing import add_card, add_companions, checked_scores
 from merger.header import BITS, TensorInfo
+from merger.inputs import CheckpointInputs
+from merger.kernels.choice import FastForms
 from merger.layered import models_in
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
@@ -69,12 +71,16 @@ def merge(
     checked_scores(scores, models.digest)
     target = pick_device(device)
     check_inputs_stay(models, Path(out))
-    block_size, workers = fit_memory(models.plan, thread_count(threads), memory)
+    inputs = CheckpointInputs(models.plan, models.base, models.experts)
+    fast = FastForms(models.plan, inputs, target)
+    block_size, workers = fit_memory(models.plan, thread_count(threads), memory, fast.piece)
     claim = Claim(Path(out), models.digest[:8], force=force, resume=resume)
     try:
         folders = _folders(models.plan)
         files = {folder: _files(models, shard_bytes) for folder in folders}
-        writer = Writer(claim, files, f"{models.digest} {block_size}")
+        # A merge goes on in the same blocks only.
+        blocks = [block_size, *sorted({fast.piece(t) for t in models.plan.merged})]
+        writer = Writer(claim, files, f"{models.digest} {blocks}")
     except BaseException:
         claim.abandon()
         raise
@@ -82,7 +88,7 @@ def merge(
         with one_thread():
             prepared = prepare(
                 models.plan, models.base, models.experts,
-                report=report, cancel=cancel, device=target,
+                report=report, cancel=cancel, device=target, fast=fast,
             )  # fmt: skip
             _write_blocks(prepared, models, writer, block_size, workers, report, cancel)
         with Checksums(writer.paths(), workers, cancel) as sums:

@@ -37,15 +37,21 @@ def band(
     kept = torch.empty(ranks.shape, dtype=like.dtype, device=ranks.device)
     shares = zip(values_of(density, n), values_of(gamma, n), strict=True)
     for row, out, (share, removed) in zip(ranks, kept, shares, strict=True):
-        count, top = int(share * size), int(removed * size)
-        if trim == "row":
-            count = max(1, count) if share > 0.0 else 0
-        elif share >= 1.0:
-            count, top = size, 0
-        else:
-            top = min(top, size - count)
-        torch.ge(row, top, out=out).mul_(row < top + count)
+        first, last = band_of(share, removed, size, trim)
+        torch.ge(row, first, out=out).mul_(row < last)
     return kept
+
+
+def band_of(share: float, removed: float, size: int, trim: str) -> tuple[int, int]:
+    """Return the first rank that is kept, and the first one after it that is not; see `band`."""
+    count, top = int(share * size), int(removed * size)
+    if trim == "row":
+        count = max(1, count) if share > 0.0 else 0
+    elif share >= 1.0:
+        count, top = size, 0
+    else:
+        top = min(top, size - count)
+    return top, top + count
 
 
 def magprune(
@@ -81,17 +87,21 @@ def keep_chances(
     n, columns = len(ranks), row_length(ranks.shape[1:])
     both = zip(values_of(density, n), values_of(epsilon, n), strict=True)
     for (share, width), row in zip(both, ranks, strict=True):
-        if 0.0 < share < 1.0 and not 0.0 < share - width <= share + width < 1.0:
-            raise RecipeError(
-                f"density must lie further than epsilon ({width:g}) from 0 and from 1, "
-                f"or be 0 or 1, got {share:g}.",
-                "Lower epsilon, or move density.",
-            )
-        if columns > 1 and 0.0 < share < 1.0:
-            above = (columns - 1 - row).to(like.dtype).div_(columns - 1)
-            yield above.mul_(2.0 * width).add_(share - width)
-        else:
-            yield like.new_full(row.shape, min(1.0, max(0.0, share)))
+        yield chances_of(row, columns, share, width, like)
+
+
+def chances_of(row: Tensor, columns: int, share: float, width: float, like: Tensor) -> Tensor:
+    """Return how probably entries of these ranks in rows of some length are kept."""
+    if 0.0 < share < 1.0 and not 0.0 < share - width <= share + width < 1.0:
+        raise RecipeError(
+            f"density must lie further than epsilon ({width:g}) from 0 and from 1, "
+            f"or be 0 or 1, got {share:g}.",
+            "Lower epsilon, or move density.",
+        )
+    if columns > 1 and 0.0 < share < 1.0:
+        above = (columns - 1 - row).to(like.dtype).div_(columns - 1)
+        return above.mul_(2.0 * width).add_(share - width)
+    return like.new_full(row.shape, min(1.0, max(0.0, share)))
 
 
 def largest(values: Tensor, count: int) -> Tensor:

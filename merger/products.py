@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from merger.algebra import CHUNK
-
-# A chunk is added up in so many lanes, entry i in lane i mod LANES, and the lanes last: an order
-# that compiled loops follow at full speed and numpy gives as well.
-LANES = 128
+from merger.algebra import CHUNK, LANES
 
 
 def add_products(products: np.ndarray, stack: np.ndarray) -> None:

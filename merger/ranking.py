@@ -40,6 +40,13 @@ class Ranking(Passes):
         name = ("cut", place_of(stage), use.of, tensor.key)
         return self._keep(name, lambda: self._tensor_cuts(tensor, stage, use))
 
+    def cuts_after(
+        self, tensor: TensorPlan, stage: Stage, of: Of, counts: Sequence[tuple[int, ...]]
+    ) -> list[dict[int, Cut]]:
+        """Return for each expert the cuts that keep so many entries of this tensor."""
+        name = ("cuts after", place_of(stage), of, tensor.key, tuple(counts))
+        return self._keep(name, lambda: self._select((tensor,), stage, of, counts, tensor.numel))
+
     def ranks(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return the place of each entry by magnitude in its row or tensor, (n, length)."""
         tensor = serving.piece.first

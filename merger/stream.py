@@ -10,7 +10,7 @@ from merger.compute import Block, Prepared
 from merger.footprint import pieces_at_once
 from merger.lazy import Tensor
 from merger.pieces import BLOCK
-from merger.plan import Plan
+from merger.plan import Plan, TensorPlan
 from merger.progress import Progress, Report, check_cancel
 
 # More threads than this only wait for the disk.
@@ -85,19 +85,22 @@ def thread_count(threads: int | None) -> int:
     return min(available or 1, MAX_THREADS)
 
 
-def fit_memory(planned: Plan, threads: int, memory: int | None) -> tuple[int, int]:
+def fit_memory(
+    planned: Plan, threads: int, memory: int | None, scope: Callable[[TensorPlan], str]
+) -> tuple[int, int]:
     """Return the block length and the number of threads that stay within a budget.
 
     Args:
         planned: What is merged.
         threads: How many threads are wished for.
         memory: Bytes that blocks may take; a quarter of the machine's when None.
+        scope: Returns the smallest piece that a tensor can be merged in.
     """
     budget = memory if memory is not None else total_memory() // 4
     entry = ceil(4 * pieces_at_once(planned))
     block = max(SMALLEST_BLOCK, min(BLOCK, budget // (entry * threads)))
     largest = max((t.numel for t in planned.merged), default=1)
-    is_cut = all(planned.scope_at(t.settings) == "element" for t in planned.merged)
+    is_cut = all(scope(t) in ("element", "row") for t in planned.merged)
     piece = min(block, largest) if is_cut else largest
     return block, max(1, min(threads, budget // max(1, entry * piece)))
 

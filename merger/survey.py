@@ -1,6 +1,7 @@
 """Statistics over a tensor or the whole model: elected signs, sizes, inner products, ranks."""
 
 from collections.abc import Sequence
+from functools import partial
 from math import sqrt
 from typing import Any
 
@@ -98,6 +99,11 @@ class Survey(Ranking):
 
     def _majority(self, stage: Stage, of: Of, tensors: Sequence[TensorPlan]) -> float:
         assert of.on is not None
+        if self._fast is not None and stage.label == "merge":
+            pieces = partial(self._pieces, tensors, "Counting signs")
+            counted = self._fast.balance(tensors, pieces, self)
+            if counted is not None:
+                return float(np.sign(counted))
         balance = 0
         for serving in self._pieces(tensors, "Counting signs"):
             elected = serving.evaluate(stage, signature_of(of.on))

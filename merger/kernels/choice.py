@@ -14,6 +14,7 @@ from merger.combination import Combination
 from merger.counts import Counts
 from merger.feeds import Serving
 from merger.inputs import CheckpointInputs
+from merger.kernels.forms import Forms
 from merger.lazy import Tensor, torch
 from merger.pieces import Piece
 from merger.plan import BASE, Plan, TensorPlan
@@ -46,6 +47,20 @@ class FastForms:
         plain = len(plan.stages) == 1 and inputs.only_differences
         self._is_there = device == "cpu" and large and plain
         self._fitting: dict[str, bool] = {}
+        self._forms = Forms(plan, self._read_changes)
+
+    def scope(self, tensor: TensorPlan) -> str | None:
+        """Return the smallest piece that the faster form of a tensor works on, if it has one."""
+        if tensor.out_dtype not in DTYPES or not self._fits(tensor):
+            return None
+        if self._plan.method.linear is not None:
+            return self._plan.scope_at(tensor.settings)
+        return self._forms.scope(tensor)
+
+    def piece(self, tensor: TensorPlan) -> str:
+        """Return the smallest piece that a tensor can be merged in, by whichever form."""
+        scope = self._plan.scope_at(tensor.settings)
+        return scope if scope == "model" else self.scope(tensor) or scope
 
     def merge(self, serving: Serving, survey: "Survey") -> Tensor | None:
         """Return the merged entries of a piece in the dtype they are written in.
@@ -54,14 +69,12 @@ class FastForms:
         the slow form finds the words for what is wrong.
         """
         tensor = serving.piece.first
-        if tensor.out_dtype not in DTYPES or not self._fits(tensor):
+        if self.scope(tensor) is None:
             return None
         out = torch.empty(len(serving.piece), dtype=getattr(torch, TORCH_NAMES[tensor.out_dtype]))
         if self._plan.method.linear is not None:
             return out if self._combine(serving, stored(out)) else None
-        if self._plan.method.name == "ties":
-            return out if self._elect(serving, survey, stored(out)) else None
-        return None
+        return out if self._forms.merge(serving.piece, survey, stored(out)) else None
 
     def _combine(self, serving: Serving, out: np.ndarray) -> bool:
         combination = self._combination(serving)
@@ -72,24 +85,14 @@ class FastForms:
         experts, base = self._read(serving.piece, combination.on_base)
         return combine(experts, base, combination, out)
 
-    def _elect(self, serving: Serving, survey: "Survey", out: np.ndarray) -> bool:
-        from merger.kernels.ties import TIES, ballot_of, ties  # noqa: PLC0415  (compiles)
-
-        tensor, knobs = serving.piece.first, self._stage.knobs(serving.settings)
-        uses = {use.feed.name: use for use in self._plan.method.feeds}
-        experts, base = self._read(serving.piece, True)
-        assert base is not None
-        cuts = survey.cuts(tensor, self._stage, uses["cut"])
-        first = survey.index_of(serving.piece, self._stage, uses["cut"].of)
-        ballot = ballot_of(knobs, tensor.weights)
-
-        def elect(tie: float) -> tuple[bool, bool]:
-            return ties(experts, base, cuts, first, ballot, tie, out)
-
-        done, cancels = elect(TIES[knobs["tie"]])
-        if done and cancels and knobs["tie"] == "majority":
-            done, _ = elect(survey.majority_of(tensor, self._stage, uses["majority"].of))
-        return done
+    def balance(
+        self, tensors: Sequence[TensorPlan], pieces: Callable[[], Iterator[Serving]],
+        survey: "Survey",
+    ) -> int | None:  # fmt: skip
+        """Return how many entries elect plus, less how many elect minus, if there is a way."""
+        if not all(self.scope(tensor) for tensor in tensors):
+            return None
+        return sum(self._forms.balance(serving.piece, survey) for serving in pieces())
 
     def counts(
         self,
@@ -104,9 +107,7 @@ class FastForms:
 
         def read() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
             for serving in pieces():
-                experts, base = self._read(serving.piece, True)
-                assert base is not None
-                yield experts, base
+                yield self._read_changes(serving.piece)
 
         def check() -> None:
             for serving in pieces():
@@ -139,6 +140,11 @@ class FastForms:
         assert linear is not None
         feeds = [serving.feed(use, self._stage) for use in linear.feeds]
         return linear.fn(*feeds, **serving.knobs(self._stage, linear))
+
+    def _read_changes(self, piece: Piece) -> tuple[list[np.ndarray], np.ndarray]:
+        experts, base = self._read(piece, True)
+        assert base is not None
+        return experts, base
 
     def _read(self, piece: Piece, with_base: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
         """Return a piece of the experts, and of the base where it is wanted, as it is stored."""

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from merger.algebra import CHUNK
+from merger.algebra import CHUNK, LANES
 from merger.kernels.bits import WORST, bits_of, widen
-from merger.products import LANES, add_lanes, lanes_of, padded
+from merger.products import add_lanes, lanes_of, padded
 
 
 @njit(nogil=True, cache=True, boundscheck=False)

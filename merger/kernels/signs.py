@@ -1,7 +1,7 @@
-"""Compiled loops for TIES: trim, elect a sign, combine those that agree.
+"""Compiled loops that combine what is kept: elect a sign, add up those that agree, or all.
 
-They follow `algebra.keep`, `elect_sign` and `combine_agreeing` number by number; only zeros may
-differ in sign, which adding to the base takes away.
+They follow `algebra.elect_sign` and `combine_agreeing` number by number; only zeros may differ in
+sign, which adding to the base takes away.
 """
 
 from typing import Any
@@ -15,32 +15,19 @@ ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def trim(
-    expert: Any, base: Any, weight: Any, threshold: Any, last: int, by_count: bool,
-    kept: Any, votes: Any, met: Any,
-) -> Any:  # fmt: skip
-    """Keep changes above a threshold, and those at it up to an index; add them to the votes.
+def poll(kept: Any, by_count: bool, votes: Any, met: Any) -> None:
+    """Add what one expert keeps to the votes, and to the largest magnitudes met.
 
     Args:
-        weight: What changes are multiplied by, after they were ranked.
         by_count: Whether each change counts the same in the election.
-        kept: Overwritten with the changes that are kept, and 0.
         votes: Added to.
         met: The largest magnitude kept so far.
     """
-    worst = np.uint32(0)
     for i in range(len(kept)):
-        start, value = widen(base[i]), widen(expert[i])
-        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
-        change = np.float32(value - start)
-        size = abs(change)
-        stays = size > threshold or (size == threshold and i <= last)
-        found = change * weight if stays else ZERO
-        kept[i] = found
+        found = kept[i]
         sign = ONE if found > ZERO else (-ONE if found < ZERO else ZERO)
         votes[i] += sign if by_count else found
         met[i] = max(met[i], abs(found))
-    return worst
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
@@ -52,6 +39,15 @@ def elect(votes: Any, met: Any, tie: Any) -> bool:
         votes[i] = ONE if vote > ZERO else (-ONE if vote < ZERO else tie)
         cancels |= vote == ZERO and met[i] > ZERO
     return cancels
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def balance(votes: Any) -> int:
+    """Return how many votes are above 0, less how many are below."""
+    found = 0
+    for i in range(len(votes)):
+        found += (votes[i] > ZERO) - (votes[i] < ZERO)
+    return found
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
@@ -68,14 +64,42 @@ def agree(
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def store(
-    base: Any, total: Any, count: Any, sign: Any, scale: Any, divides: bool, out: Any
-) -> Any:  # fmt: skip
-    """Divide by the count, give the sign back, add to the base and round."""
+def side(kept: Any, sign: Any, share: Any, total: Any, count: Any) -> None:
+    """Add one expert's changes of the elected sign, times its share, to the total."""
+    for i in range(len(kept)):
+        agrees = share if kept[i] * sign[i] > ZERO else ZERO
+        total[i] += kept[i] * agrees
+        count[i] += agrees
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def add(kept: Any, is_first: bool, total: Any) -> None:
+    """Add what one expert keeps to the total."""
+    for i in range(len(kept)):
+        total[i] = kept[i] if is_first else total[i] + kept[i]
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def settle(total: Any, count: Any, sign: Any) -> None:
+    """Divide by the count where there is one, and give the sign back."""
+    for i in range(len(total)):
+        below = count[i] if count[i] != ZERO else ONE
+        total[i] = total[i] / below * sign[i]
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def share_out(total: Any, count: Any, least: Any) -> None:
+    """Divide by the count, or by the least divisor where the count is smaller."""
+    for i in range(len(total)):
+        total[i] = total[i] / max(count[i], least)
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def store(base: Any, total: Any, scale: Any, out: Any) -> Any:
+    """Multiply an update, add it to the base and round; return the largest exponent met."""
     worst = np.uint32(0)
     for i in range(len(out)):
-        below = count[i] if divides and count[i] != ZERO else ONE
-        update = total[i] / below * sign[i] * scale
+        update = total[i] * scale
         stored = narrow(widen(base[i]) - (ZERO - update), out[i])
         worst = max(worst, bits_of(widen(stored)) & WORST)
         out[i] = stored

@@ -12,13 +12,13 @@ from merger.checkpoint import MemoryCheckpoint
 from merger.compute import prepare
 from merger.errors import FeedError, MergeError
 from merger.kernels import bits as bits_room
-from merger.kernels import choice, combine, gram, ties
+from merger.kernels import choice, combine, combining, forms, gram, lots
 from merger.plan import plan
 from merger.recipe import Expert, Recipe
 from merger.spec import METHODS
 from tests.contract.cases import variants
 
-FASTER = [m.name for m in METHODS.values() if m.linear is not None or m.name == "ties"]
+FASTER = [m.name for m in METHODS.values() if m.linear is not None or m.name in forms.FORMS]
 DTYPES = (torch.bfloat16, torch.float32)
 SHAPES = {"layers.0.a.weight": (33, 7), "layers.1.b.weight": (5,), "empty": (0, 3), "one": ()}
 
@@ -27,7 +27,10 @@ SHAPES = {"layers.0.a.weight": (33, 7), "layers.1.b.weight": (5,), "empty": (0, 
 def short_parts(monkeypatch):
     """Let small tensors take several parts, and more experts than one loop adds up."""
     monkeypatch.setattr(combine, "PART", 64)
-    monkeypatch.setattr(ties, "PART", 64)
+    monkeypatch.setattr(combining, "PART", 64)
+    monkeypatch.setattr(lots, "CHUNK", 64)
+    # The longest row of these models is short.
+    monkeypatch.setattr(forms, "SHORTEST_ROW", 5)
 
 
 def models(n: int, dtype: torch.dtype) -> list[MemoryCheckpoint]:
@@ -49,9 +52,10 @@ def models(n: int, dtype: torch.dtype) -> list[MemoryCheckpoint]:
 def merged(made: Recipe, checkpoints: list[MemoryCheckpoint]) -> dict[str, torch.Tensor]:
     base, *experts = checkpoints
     prepared = prepare(plan(made, base, experts), base, experts)
-    return {
-        f"{block.key} {block.start}": prepared.merge_block(block) for block in prepared.blocks(100)
-    }
+    found: dict[str, list[torch.Tensor]] = {}
+    for block in prepared.blocks(100):
+        found.setdefault(block.key, []).append(prepared.merge_block(block))
+    return {key: torch.cat(blocks) for key, blocks in found.items()}
 
 
 def recipes(name: str, n: int, out: str) -> list[Recipe]:
@@ -68,7 +72,8 @@ def recipes(name: str, n: int, out: str) -> list[Recipe]:
 @pytest.mark.parametrize("name", FASTER)
 def test_a_faster_form_gives_the_same_bytes(name, dtype, monkeypatch):
     low, high = METHODS[name].experts
-    used = counted(*((ties, "ties") if name == "ties" else (combine, "combine")), monkeypatch)
+    place = (forms.Forms, "merge") if name in forms.FORMS else (combine, "combine")
+    used = counted(*place, monkeypatch)
     for n in sorted({max(low, min(n, high or n)) for n in (1, 2, 5)}):
         checkpoints = models(n, dtype)
         for made in [m for out in ("bfloat16", "float32") for m in recipes(name, n, out)]:
@@ -76,13 +81,13 @@ def test_a_faster_form_gives_the_same_bytes(name, dtype, monkeypatch):
             with monkeypatch.context() as patched:
                 patched.setattr(choice, "SMALLEST", 0)
                 fast = merged(made, checkpoints)
-            for place, values in plain.items():
-                assert fast[place].dtype == values.dtype
-                assert bits(fast[place]) == bits(values), (made, place)
+            for key, values in plain.items():
+                assert fast[key].dtype == values.dtype
+                assert bits(fast[key]) == bits(values), (made, key)
     assert used
 
 
-def counted(module: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def counted(module: ModuleType | type, name: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows with every call of a function."""
     calls, real = [], getattr(module, name)
 
@@ -118,7 +123,7 @@ def test_dtypes_that_loops_do_not_know_take_the_plain_form(monkeypatch):
     monkeypatch.setattr(choice, "SMALLEST", 0)
     made = recipes("linear", 2, "float16")[0]
     found = merged(made, models(2, torch.float16))
-    assert found["layers.1.b.weight 0"].dtype == torch.float16
+    assert found["layers.1.b.weight"].dtype == torch.float16
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -13,6 +13,7 @@ from merger.errors import Cancelled, MergeError
 from merger.footprint import pieces_at_once
 from merger.models import open_models
 from merger.pieces import BLOCK
+from merger.plan import TensorPlan
 from merger.progress import Progress
 from merger.stream import SMALLEST_BLOCK, fit_memory, stream
 from merger.threads import one_thread
@@ -78,10 +79,15 @@ def test_an_error_in_a_block_stops_the_others(threads: int = 2) -> None:
 def test_memory_bounds_blocks_first_and_threads_then(tmp_path: Path) -> None:
     models = open_models(family(tmp_path, n=3))
     entry = ceil(4 * pieces_at_once(models.plan))
-    assert fit_memory(models.plan, 4, 10**12) == (BLOCK, 4)
-    assert fit_memory(models.plan, 4, 4 * entry * 100_000) == (100_000, 4)
-    assert fit_memory(models.plan, 4, 2 * entry * SMALLEST_BLOCK) == (SMALLEST_BLOCK, 2)
-    assert fit_memory(models.plan, 4, 1) == (SMALLEST_BLOCK, 1)
+
+    def cut(tensor: TensorPlan) -> str:
+        return models.plan.scope_at(tensor.settings)
+
+    assert fit_memory(models.plan, 4, 10**12, cut) == (BLOCK, 4)
+    assert fit_memory(models.plan, 4, 4 * entry * 100_000, cut) == (100_000, 4)
+    assert fit_memory(models.plan, 4, 2 * entry * SMALLEST_BLOCK, cut) == (SMALLEST_BLOCK, 2)
+    assert fit_memory(models.plan, 4, 1, cut) == (SMALLEST_BLOCK, 1)
+    assert fit_memory(models.plan, 4, 4 * entry * 100_000, lambda _: "tensor")[1] < 4
 
 
 def test_torch_has_its_threads_back_afterwards() -> None:

@@ -1,0 +1,154 @@
+"""Combine what is kept of the experts by compiled loops, a cacheful of entries at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from merger.kernels.bits import WORST
+from merger.kernels.keeping import Keeper
+from merger.kernels.signs import add, agree, balance, elect, poll, settle, share_out, side, store
+
+# One row of so many float32 for each expert stays in the cache of a processor.
+PART = 1 << 15
+TIES = {"plus": 1.0, "drop": 0.0, "majority": 0.0}
+
+
+class Ballot(NamedTuple):
+    """How experts that agree in sign are combined.
+
+    Args:
+        shares: What an expert that agrees adds to the divisor.
+        scales: What changes that agree are multiplied by.
+        by_count: Whether each change counts the same in the election.
+        by_size: Whether the largest change wins, instead of their sum.
+        divides: Whether sums are divided.
+    """
+
+    shares: tuple[float, ...]
+    scales: tuple[float, ...]
+    by_count: bool
+    by_size: bool
+    divides: bool
+
+
+def ballot_of(knobs: Mapping[str, Any], weights: tuple[float, ...]) -> Ballot:
+    """Return how these settings combine experts with these coefficients."""
+    ones = (1.0,) * len(weights)
+    combine = knobs["combine"]
+    return Ballot(
+        shares=weights if combine == "weighted" else ones,
+        scales=weights if is_weighed_later(knobs) else ones,
+        by_count=knobs["elect"] == "count",
+        by_size=combine == "max",
+        divides=combine in ("mean", "weighted"),
+    )
+
+
+def is_weighed_later(knobs: Mapping[str, Any]) -> bool:
+    """Return whether coefficients count after the election only."""
+    return knobs.get("ballots") == "equal"
+
+
+class Block(NamedTuple):
+    """Entries of one tensor as they are stored.
+
+    Args:
+        experts: The experts' entries.
+        base: The base's.
+        start: The place of the first one in the tensor.
+    """
+
+    experts: Sequence[np.ndarray]
+    base: np.ndarray
+    start: int = 0
+
+
+class _Part(NamedTuple):
+    at: slice
+    kept: np.ndarray
+    worst: int
+
+
+def _parts(block: Block, keeper: Keeper) -> Iterator[_Part]:
+    """Yield parts with what is kept of each expert, (n, length), overwritten by the next one."""
+    step = max(1, PART // keeper.step) * keeper.step
+    room = np.empty((len(block.experts), min(step, len(block.base))), np.float32)
+    for start in range(0, len(block.base), step):
+        at = slice(start, min(start + step, len(block.base)))
+        kept = room[:, : at.stop - at.start]
+        worst = 0
+        for i, (expert, row) in enumerate(zip(block.experts, kept, strict=True)):
+            exponent = keeper.keep(i, expert[at], block.base[at], block.start + start, row)
+            worst = max(worst, exponent)
+        yield _Part(at, kept, worst)
+
+
+def merge_agreeing(
+    block: Block, keeper: Keeper, ballot: Ballot, tie: float, scale: float, out: np.ndarray
+) -> tuple[bool, bool]:
+    """Write the merge into `out`; return whether all was finite, and whether votes cancelled.
+
+    Args:
+        block: What is merged.
+        keeper: What is kept of it.
+        ballot: How experts are combined.
+        tie: The sign where votes cancel.
+        scale: What the whole update is multiplied by.
+        out: Overwritten, in the dtype that is written.
+    """
+    cancelled = False
+    for at, kept, worst in _parts(block, keeper):
+        votes, met, total, count = np.zeros((4, kept.shape[1]), np.float32)
+        for row in kept:
+            poll(row, ballot.by_count, votes, met)
+        cancelled |= elect(votes, met, np.float32(tie))
+        for row, share, times in zip(kept, ballot.shares, ballot.scales, strict=True):
+            agree(row, votes, np.float32(share), np.float32(times), ballot.by_size, total, count)
+        if not ballot.divides:
+            count[:] = 1.0
+        settle(total, count, votes)
+        if max(worst, store(block.base[at], total, np.float32(scale), out[at])) >= WORST:
+            return False, cancelled
+    return True, cancelled
+
+
+def merge_by_share(
+    block: Block, keeper: Keeper, shares: Sequence[float], floor: float, scale: float,
+    out: np.ndarray,
+) -> bool:  # fmt: skip
+    """Write the merge of those that agree, weighed by shares, into `out`; see `methods/sce.py`."""
+    least = np.float32(floor or 1e-30)
+    for at, kept, worst in _parts(block, keeper):
+        votes, met, total, count = np.zeros((4, kept.shape[1]), np.float32)
+        for row in kept:
+            poll(row, False, votes, met)
+        elect(votes, met, np.float32(1.0))
+        for row, share in zip(kept, shares, strict=True):
+            side(row, votes, np.float32(share), total, count)
+        share_out(total, count, least)
+        if max(worst, store(block.base[at], total, np.float32(scale), out[at])) >= WORST:
+            return False
+    return True
+
+
+def merge_sum(block: Block, keeper: Keeper, scale: float, out: np.ndarray) -> bool:
+    """Write the base plus a multiple of all that is kept into `out`; return if all was finite."""
+    for at, kept, worst in _parts(block, keeper):
+        total = np.empty(kept.shape[1], np.float32)
+        for i, row in enumerate(kept):
+            add(row, i == 0, total)
+        if max(worst, store(block.base[at], total, np.float32(scale), out[at])) >= WORST:
+            return False
+    return True
+
+
+def balance_of(block: Block, keeper: Keeper, by_count: bool) -> int:
+    """Return how many entries elect plus, less how many elect minus."""
+    found = 0
+    for _, kept, _ in _parts(block, keeper):
+        votes, met = np.zeros((2, kept.shape[1]), np.float32)
+        for row in kept:
+            poll(row, by_count, votes, met)
+        found += balance(votes)
+    return found

@@ -1,0 +1,203 @@
+"""Faster forms of methods that are no sum of experts: what each keeps, and how that is combined.
+
+A form gives the bytes of the method in `merger/methods/`; where its settings ask for something
+that loops do not know, `fits` says so and the plain form is taken.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from merger.algebra import TINY, row_length
+from merger.lazy import torch
+from merger.lru import Lru
+from merger.masks import band_of, chances_of, shares_of
+from merger.pieces import Piece
+from merger.plan import Plan, TensorPlan
+from merger.randomness import key_of
+
+if TYPE_CHECKING:
+    from merger.kernels.keeping import Keeper
+    from merger.survey import Survey
+
+# Rows that are shorter are ranked faster by the plain form.
+SHORTEST_ROW = 64
+# What is known of tensors that are being merged: a few of them, since threads run ahead.
+KNOWN_BYTES = 1 << 28
+Knobs = Mapping[str, Any]
+
+
+class Form(NamedTuple):
+    """The faster form of one method.
+
+    Args:
+        keeps: What is kept of each expert.
+        combines: What is done with it.
+        fits: Whether these settings, for this tensor, have a faster form.
+    """
+
+    keeps: Literal["cut", "band", "even lots", "ranked lots", "all"]
+    combines: Literal["agreeing", "sum", "by share"]
+    fits: Callable[[Knobs, TensorPlan], bool] = lambda knobs, tensor: True
+
+
+def _by_tensor(knobs: Knobs, tensor: TensorPlan) -> bool:
+    return knobs["trim"] == "tensor"
+
+
+def _not_trimmed(knobs: Knobs, tensor: TensorPlan) -> bool:
+    return knobs["keep_share"] >= 1.0
+
+
+def _long_rows(knobs: Knobs, tensor: TensorPlan) -> bool:
+    return row_length(tensor.shape) >= SHORTEST_ROW
+
+
+def _all_selected(knobs: Knobs, tensor: TensorPlan) -> bool:
+    return knobs["select_topk"] >= 1.0
+
+
+FORMS = {
+    "ties": Form("cut", "agreeing"),
+    "dare_linear": Form("even lots", "sum"),
+    "dare_ties": Form("even lots", "agreeing", _not_trimmed),
+    "breadcrumbs": Form("band", "sum", _by_tensor),
+    "breadcrumbs_ties": Form("band", "agreeing", _by_tensor),
+    "della_linear": Form("ranked lots", "sum", _long_rows),
+    "della": Form("ranked lots", "agreeing", _long_rows),
+    "sce": Form("all", "by share", _all_selected),
+}
+
+
+class Forms:
+    """The faster form of one merge, if its method has one.
+
+    Args:
+        plan: What is merged.
+        read: Reads a piece of the experts and of the base as they are stored.
+    """
+
+    def __init__(
+        self, plan: Plan, read: Callable[[Piece], tuple[list[np.ndarray], np.ndarray]]
+    ) -> None:
+        self._plan = plan
+        self._stage = plan.stages[0]
+        self._read = read
+        self._form = FORMS.get(plan.method.name)
+        self._known: Lru[Any] = Lru(KNOWN_BYTES, lambda value: getattr(value, "nbytes", 1 << 20))
+
+    def scope(self, tensor: TensorPlan) -> str | None:
+        """Return the smallest piece that the form works on, or None without a form."""
+        if self._form is None or not self._form.fits(self._knobs(tensor), tensor):
+            return None
+        return "row" if self._form.keeps == "ranked lots" else "element"
+
+    def merge(self, piece: Piece, survey: "Survey", out: np.ndarray) -> bool:
+        """Write the merged entries of a piece, and return whether every number was finite."""
+        from merger.kernels import combining  # noqa: PLC0415  (compiles)
+
+        assert self._form is not None
+        tensor, knobs = piece.first, self._knobs(piece.first)
+        block = combining.Block(*self._read(piece), piece.start)
+        keeper, scale = self._keeper(tensor, survey), knobs["scale"]
+        if self._form.combines == "sum":
+            return combining.merge_sum(block, keeper, scale, out)
+        if self._form.combines == "by share":
+            shares = self._shares(tensor, knobs)
+            return combining.merge_by_share(block, keeper, shares, knobs["floor"], scale, out)
+        ballot = combining.ballot_of(knobs, tensor.weights)
+        tie = combining.TIES[knobs["tie"]]
+        done, cancels = combining.merge_agreeing(block, keeper, ballot, tie, scale, out)
+        if done and cancels and knobs["tie"] == "majority":
+            use = next(u for u in self._plan.method.feeds if u.feed.name == "majority")
+            sign = survey.majority_of(tensor, self._stage, use.of)
+            done, _ = combining.merge_agreeing(block, keeper, ballot, sign, scale, out)
+        return done
+
+    def balance(self, piece: Piece, survey: "Survey") -> int:
+        """Return how many entries of a piece elect plus, less how many elect minus."""
+        from merger.kernels import combining  # noqa: PLC0415  (compiles)
+
+        block = combining.Block(*self._read(piece), piece.start)
+        by_count = self._knobs(piece.first)["elect"] == "count"
+        return combining.balance_of(block, self._keeper(piece.first, survey), by_count)
+
+    def _knobs(self, tensor: TensorPlan) -> Knobs:
+        return self._stage.knobs(tensor.settings)
+
+    def _keeper(self, tensor: TensorPlan, survey: "Survey") -> "Keeper":
+        return self._known.get_or_make(tensor.key, lambda: self._make_keeper(tensor, survey))
+
+    def _make_keeper(self, tensor: TensorPlan, survey: "Survey") -> "Keeper":
+        from merger.kernels import keeping  # noqa: PLC0415  (compiles)
+        from merger.kernels.combining import is_weighed_later  # noqa: PLC0415
+
+        assert self._form is not None
+        knobs = self._knobs(tensor)
+        weights = (1.0,) * self._plan.n if is_weighed_later(knobs) else tensor.weights
+        if self._form.keeps == "all":
+            return keeping.Whole(weights)
+        if self._form.keeps == "cut":
+            use = next(u for u in self._plan.method.feeds if u.feed.name == "cut")
+            whole = Piece((tensor,), 0, tensor.numel)
+            first = survey.index_of(whole, self._stage, use.of)
+            return keeping.Trims(survey.cuts(tensor, self._stage, use), first, weights)
+        if self._form.keeps == "band":
+            return keeping.Bands(self._bands(tensor, survey, knobs), weights)
+        return self._drops(tensor, knobs, weights)
+
+    def _bands(self, tensor: TensorPlan, survey: "Survey", knobs: Knobs) -> list[Any]:
+        use = next(u for u in self._plan.method.feeds if u.feed.name == "ranks")
+        both = zip(self._each(knobs["density"]), self._each(knobs["gamma"]), strict=True)
+        ranks = [band_of(share, top, tensor.numel, knobs["trim"]) for share, top in both]
+        found = survey.cuts_after(tensor, self._stage, use.of, ranks)
+        return [
+            (cuts[first], cuts[last]) for cuts, (first, last) in zip(found, ranks, strict=True)
+        ]
+
+    def _drops(self, tensor: TensorPlan, knobs: Knobs, weights: Sequence[float]) -> "Keeper":
+        from merger.kernels import keeping, lots  # noqa: PLC0415  (compiles)
+
+        assert self._form is not None
+        seed, key, names = self._plan.seed, tensor.key, self._plan.names
+        keys = [key_of(seed, name, key, self._stage.salt) for name in names]
+        densities = self._each(knobs["density"])
+        if self._form.keeps == "ranked lots":
+            tables = self._chances(tensor, densities, self._each(knobs["epsilon"]))
+            drawn: Any = lots.RankedLots(keys, tables)
+        else:
+            drawn = lots.EvenLots(keys, densities)
+        ones = [1.0] * self._plan.n
+        if knobs["rescale"] == "l1":
+            experts, base = self._read(Piece((tensor,), 0, tensor.numel))
+            return keeping.Drops.restored(lots.KnownLots(drawn, experts, base, weights), weights)
+        if knobs["rescale"] == "none":
+            return keeping.Drops(drawn, ones, ones, weights)
+        if self._form.keeps == "ranked lots":
+            return keeping.Prunes(drawn, weights)
+        return keeping.Drops(drawn, [max(d, TINY) for d in densities], ones, weights)
+
+    def _chances(
+        self, tensor: TensorPlan, densities: Sequence[float], widths: Sequence[float]
+    ) -> list[np.ndarray]:
+        """Return each expert's chances by rank in a row."""
+        columns = row_length(tensor.shape)
+        ranks, like = torch.arange(columns, dtype=torch.int32), torch.empty(0)
+        both = zip(densities, widths, strict=True)
+        return [chances_of(ranks, columns, *one, like).numpy() for one in both]
+
+    def _shares(self, tensor: TensorPlan, knobs: Knobs) -> list[float]:
+        """Return the experts' shares by their mean squares over a tensor; see `methods/sce.py`."""
+        from merger.kernels.sizes import sum_of_squares  # noqa: PLC0415  (compiles)
+
+        def measured() -> list[float]:
+            experts, base = self._read(Piece((tensor,), 0, tensor.numel))
+            both = zip(experts, tensor.weights, strict=True)
+            return [sum_of_squares(row, base, weight) / max(1, len(base)) for row, weight in both]
+
+        sizes = self._known.get_or_make((tensor.key, "sizes"), measured)
+        return shares_of([0.0] * len(sizes) if sum(sizes) < knobs["floor"] else sizes)
+
+    def _each(self, value: Any) -> tuple[float, ...]:
+        return value if isinstance(value, tuple) else (value,) * self._plan.n

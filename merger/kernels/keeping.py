@@ -1,0 +1,160 @@
+"""What is kept of the experts: cut, banded or drawn by lot, a part of a tensor at a time."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from merger.cuts import Cut
+from merger.kernels.lots import KnownLots, Lots, RankedLots
+from merger.kernels.picks import band, change, divide, drop, trim
+
+ONE = np.float32(1.0)
+
+
+class Keeper(Protocol):
+    """Writes what is kept of each expert.
+
+    Parts begin at multiples of `step`, and end there or with the tensor.
+    """
+
+    step: int
+
+    def keep(
+        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
+    ) -> int:
+        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
+        ...
+
+
+class Whole:
+    """Keeps everything.
+
+    Args:
+        weights: What changes are multiplied by.
+    """
+
+    step = 1
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        self._weights = weights
+
+    def keep(
+        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
+    ) -> int:
+        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
+        return change(expert, base, np.float32(self._weights[i]), kept)
+
+
+class Trims:
+    """Keeps what survives a cut.
+
+    Args:
+        cuts: One per expert.
+        first: The index of the tensor's first entry in the order of the cuts.
+        weights: What changes are multiplied by after they were ranked.
+    """
+
+    step = 1
+
+    def __init__(self, cuts: Sequence[Cut], first: int, weights: Sequence[float]) -> None:
+        self._cuts = cuts
+        self._first = first
+        self._weights = weights
+
+    def keep(
+        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
+    ) -> int:
+        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
+        limit = _limit(self._cuts[i], self._first + start, len(kept))
+        return trim(expert, base, np.float32(self._weights[i]), *limit, kept)
+
+
+class Bands:
+    """Keeps what survives a cut and does not survive a higher one.
+
+    Args:
+        cuts: For each expert the higher cut and the lower one, over the tensor.
+        weights: What changes are multiplied by after they were ranked.
+    """
+
+    step = 1
+
+    def __init__(self, cuts: Sequence[tuple[Cut, Cut]], weights: Sequence[float]) -> None:
+        self._cuts = cuts
+        self._weights = weights
+
+    def keep(
+        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
+    ) -> int:
+        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
+        high, low = (_limit(cut, start, len(kept)) for cut in self._cuts[i])
+        return band(expert, base, np.float32(self._weights[i]), *high, *low, kept)
+
+
+class Drops:
+    """Keeps what the lots say, divided and multiplied by a number per expert.
+
+    Args:
+        lots: Who is kept.
+        below: What changes are divided by, one per expert.
+        factors: What they are multiplied by afterwards.
+        weights: What they are multiplied by before.
+    """
+
+    def __init__(
+        self,
+        lots: Lots,
+        below: Sequence[float],
+        factors: Sequence[float],
+        weights: Sequence[float],
+    ) -> None:
+        self.step = lots.step
+        self.nbytes = getattr(lots, "nbytes", 0)
+        self._lots = lots
+        self._numbers = [
+            (np.float32(w), np.float32(b), np.float32(f))
+            for w, b, f in zip(weights, below, factors, strict=True)
+        ]
+
+    @classmethod
+    def restored(cls, lots: KnownLots, weights: Sequence[float]) -> "Drops":
+        """Return drops that give each expert its sum of magnitudes back."""
+        return cls(lots, [1.0] * len(weights), lots.factors, weights)
+
+    def keep(
+        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
+    ) -> int:
+        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
+        weight, below, factor = self._numbers[i]
+        flags = self._lots.flags(i, expert, base, start)
+        return drop(expert, base, weight, flags, below, factor, kept)
+
+
+class Prunes:
+    """Keeps what lots of unequal chances say, each entry divided by its own chance.
+
+    Args:
+        lots: Who is kept.
+        weights: What changes are multiplied by before.
+    """
+
+    def __init__(self, lots: RankedLots, weights: Sequence[float]) -> None:
+        self.step = lots.step
+        self._lots = lots
+        self._weights = weights
+
+    def keep(
+        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
+    ) -> int:
+        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
+        chances = self._lots.chances(i, expert, base)
+        flags = self._lots.drawn(i, chances, start)
+        worst = drop(expert, base, np.float32(self._weights[i]), flags, ONE, ONE, kept)
+        divide(kept, chances)
+        return worst
+
+
+def _limit(cut: Cut, first: int, length: int) -> tuple[np.float32, int]:
+    """Return the threshold of a cut, and the last index at which an equal entry survives."""
+    return np.float32(cut.threshold), min(max(cut.last - first, -1), length)

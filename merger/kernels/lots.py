@@ -1,0 +1,146 @@
+"""Which changes are kept by lot: flags for any part of a tensor, remembered while it is merged."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from merger.algebra import CHUNK
+from merger.kernels.philox import words
+from merger.kernels.picks import chance_flags, change, draw_flags
+from merger.kernels.ranks import Ranker
+from merger.kernels.sizes import magnitudes
+
+# Flags of one tensor that take more are drawn again where they are needed again.
+REMEMBERED = 1 << 27
+# A byte holds the flags of so many entries.
+PACK = 8
+
+
+class Lots(Protocol):
+    """Draws which entries of each expert are kept.
+
+    Parts begin at multiples of `step`, and end there or with the tensor.
+    """
+
+    step: int
+
+    def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
+        """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
+        ...
+
+
+class EvenLots:
+    """Keeps each entry of an expert with the same chance.
+
+    Args:
+        keys: Each expert's key for this tensor.
+        densities: The chances, one per expert.
+    """
+
+    step = 1
+
+    def __init__(self, keys: Sequence[int], densities: Sequence[float]) -> None:
+        self._keys = keys
+        # A draw in float32 lies below the density where its 24 bits lie below this number.
+        self._thresholds = [np.uint32(np.ceil(np.float32(d) * 2.0**24)) for d in densities]
+
+    def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
+        """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
+        found = np.empty(len(base), np.uint8)
+        draw_flags(words(self._keys[i], start, start + len(base)), self._thresholds[i], found)
+        return found
+
+
+class RankedLots:
+    """Keeps each entry of an expert with a chance that its rank in its row decides.
+
+    Args:
+        keys: Each expert's key for this tensor.
+        tables: For each expert the chances by rank, float32, as long as a row.
+    """
+
+    def __init__(self, keys: Sequence[int], tables: Sequence[np.ndarray]) -> None:
+        self.step = len(tables[0])
+        self._keys = keys
+        self._tables = tables
+
+    def chances(self, i: int, expert: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """Return the chance of each entry of some whole rows."""
+        found = np.empty(len(base), np.float32)
+        Ranker(self.step).spread(expert, base, self._tables[i], found)
+        return found
+
+    def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
+        """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
+        return self.drawn(i, self.chances(i, expert, base), start)
+
+    def drawn(self, i: int, chances: np.ndarray, start: int) -> np.ndarray:
+        """Return the flags of entries with these chances."""
+        found = np.empty(len(chances), np.uint8)
+        chance_flags(words(self._keys[i], start, start + len(chances)), chances, found)
+        return found
+
+
+class KnownLots:
+    """Lots that were drawn for a whole tensor, with what they leave of its sums of magnitudes.
+
+    Args:
+        lots: What draws them.
+        experts: The whole tensor of each expert as it is stored.
+        base: The base's.
+        weights: What changes are multiplied by.
+    """
+
+    step = 1
+
+    def __init__(
+        self,
+        lots: Lots,
+        experts: Sequence[np.ndarray],
+        base: np.ndarray,
+        weights: Sequence[float],
+    ) -> None:
+        self._lots = lots
+        size = len(experts) * len(base) // PACK
+        self._packed: list[np.ndarray] | None = None
+        if size <= REMEMBERED or lots.step > 1:
+            self._packed = [_packed(lots, i, row, base) for i, row in enumerate(experts)]
+        self.nbytes = size if self._packed is not None else 0
+        self.factors = [
+            self._factor(i, row, base, weight)
+            for i, (row, weight) in enumerate(zip(experts, weights, strict=True))
+        ]
+
+    def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
+        """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
+        if self._packed is None:
+            return self._lots.flags(i, expert, base, start)
+        stop = start + len(base)
+        few = self._packed[i][start // PACK : -(-stop // PACK)]
+        skip = start % PACK
+        return np.unpackbits(few, bitorder="little")[skip : skip + len(base)]
+
+    def _factor(self, i: int, expert: np.ndarray, base: np.ndarray, weight: float) -> float:
+        """Return what gives the kept entries the sum of magnitudes that all had."""
+        whole, left = 0.0, 0.0
+        row = np.empty(min(CHUNK, len(base)), np.float32)
+        for start in range(0, len(base), CHUNK):
+            part = slice(start, start + CHUNK)
+            put = row[: len(base[part])]
+            change(expert[part], base[part], np.float32(weight), put)
+            sums = magnitudes(put, self.flags(i, expert[part], base[part], start))
+            whole, left = whole + sums[0], left + sums[1]
+        return whole / left if left > 0.0 else 1.0
+
+
+def _packed(lots: Lots, i: int, expert: np.ndarray, base: np.ndarray) -> np.ndarray:
+    found = np.empty(-(-len(base) // PACK), np.uint8)
+    # Whole rows, and whole bytes.
+    step = max(1, CHUNK // (PACK * lots.step)) * PACK * lots.step
+    for start in range(0, len(base), step):
+        part = slice(start, start + step)
+        flags = lots.flags(i, expert[part], base[part], start)
+        at = start // PACK
+        found[at : at - (-len(flags) // PACK)] = np.packbits(flags, bitorder="little")
+    return found

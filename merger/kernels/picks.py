@@ -1,0 +1,95 @@
+"""Compiled loops for what is kept of one expert's changes, and by what that is multiplied.
+
+They follow `algebra.keep`, `algebra.drop`, `masks.band` and `masks.magprune` number by number;
+only zeros may differ in sign, which adding to the base takes away.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from merger import algebra
+from merger.kernels.bits import WORST, bits_of, widen
+
+ZERO = np.float32(0.0)
+TINY = np.float32(algebra.TINY)
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def change(expert: Any, base: Any, weight: Any, kept: Any) -> Any:
+    """Write (expert − base) × weight, and return the largest exponent met."""
+    worst = np.uint32(0)
+    for i in range(len(kept)):
+        start, value = widen(base[i]), widen(expert[i])
+        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        kept[i] = np.float32(value - start) * weight
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def trim(expert: Any, base: Any, weight: Any, threshold: Any, last: int, kept: Any) -> Any:
+    """Keep changes above a threshold, and those at it up to an index; weigh them afterwards."""
+    worst = np.uint32(0)
+    for i in range(len(kept)):
+        start, value = widen(base[i]), widen(expert[i])
+        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        found = np.float32(value - start)
+        size = abs(found)
+        stays = size > threshold or (size == threshold and i <= last)
+        kept[i] = found * weight if stays else ZERO
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def band(
+    expert: Any, base: Any, weight: Any, high: Any, high_last: int, low: Any, low_last: int,
+    kept: Any,
+) -> Any:  # fmt: skip
+    """Keep changes that survive the lower cut and do not survive the higher one."""
+    worst = np.uint32(0)
+    for i in range(len(kept)):
+        start, value = widen(base[i]), widen(expert[i])
+        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        found = np.float32(value - start)
+        size = abs(found)
+        outlier = size > high or (size == high and i <= high_last)
+        stays = size > low or (size == low and i <= low_last)
+        kept[i] = found * weight if stays and not outlier else ZERO
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def draw_flags(words: Any, threshold: Any, flags: Any) -> None:
+    """Write 1 where a draw lies below a threshold, both in units of 2^-24, and 0 elsewhere."""
+    for i in range(len(flags)):
+        flags[i] = words[i] < threshold
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def chance_flags(words: Any, chances: Any, flags: Any) -> None:
+    """Write 1 where a draw in units of 2^-24 lies below the entry's own chance, 0 elsewhere."""
+    unit = np.float32(16777216.0)
+    for i in range(len(flags)):
+        flags[i] = np.float32(words[i]) < chances[i] * unit
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def drop(
+    expert: Any, base: Any, weight: Any, flags: Any, below: Any, factor: Any, kept: Any
+) -> Any:
+    """Keep flagged changes, divide them by a number and multiply them by another."""
+    worst = np.uint32(0)
+    for i in range(len(kept)):
+        start, value = widen(base[i]), widen(expert[i])
+        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        found = np.float32(value - start) * weight
+        kept[i] = (found if flags[i] else ZERO) / below * factor
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def divide(kept: Any, below: Any) -> None:
+    """Divide each entry by its own number, which is 0 where nothing is kept."""
+    for i in range(len(kept)):
+        kept[i] /= max(below[i], TINY)
