@@ -34,7 +34,11 @@ class Claim:
         self._made: list[Path] = []
         self._lock = -1
         with output_errors(self.target):
-            self._check_target()
+            try:
+                self._check_target()
+            except OutputError:
+                self._tidy()
+                raise
             self._make_parents()
             try:
                 self._take_lock()
@@ -127,14 +131,29 @@ class Claim:
             # Its owner removed it between our opening and our locking.
             os.close(lock)
 
+    def _tidy(self) -> None:
+        """Remove what a merge left that was killed when its model was in place already."""
+        if not self.target.is_dir() or not self._lock_path.exists():
+            return
+        with suppress(OutputError, OSError):
+            self._take_lock()
+            for path, kind in self._leftovers():
+                if kind == "replaced" and any(self.target.iterdir()):
+                    shutil.rmtree(path, ignore_errors=True)
+            self.release()
+
+    def _leftovers(self) -> list[tuple[Path, str]]:
+        """Return folders beside the target that killed merges into it left, with their kind."""
+        pattern = re.compile(rf"\.{re.escape(self.target.name)}\.(merging|replaced)-[0-9a-f]+")
+        found = ((p, pattern.fullmatch(p.name)) for p in sorted(self.target.parent.iterdir()))
+        return [(path, match[1]) for path, match in found if match]
+
     def _clear(self, keep: Path | None) -> None:
         """Remove what killed merges into this target left behind."""
-        pattern = re.compile(rf"\.{re.escape(self.target.name)}\.(merging|replaced)-[0-9a-f]+")
-        for path in sorted(self.target.parent.iterdir()):
-            match = pattern.fullmatch(path.name)
-            if match is None or path == keep:
+        for path, kind in self._leftovers():
+            if path == keep:
                 continue
-            if match[1] == "replaced" and not self.target.exists():
+            if kind == "replaced" and not self.target.exists():
                 # Killed between the two renames of a commit: the old model is still whole.
                 os.rename(path, self.target)
                 self._check_target()

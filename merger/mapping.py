@@ -3,8 +3,8 @@
 What is touched in a mapping and cannot be read, because the file was cut short or the disk fails,
 ends the whole process with SIGBUS: there is no error to catch. So each part is asked for first,
 which costs a fraction of a millisecond and answers with an error. What remains is a file that is
-cut short in the milliseconds between this and the last use of a block: that still ends the
-process. The target is untouched then too, and the next merge into it clears up.
+cut short while parts of it that were there are being computed with: that still ends the process.
+The target is untouched then too, and the next merge into it clears up.
 """
 
 import ctypes

@@ -1,9 +1,7 @@
 """A killed merge leaves no model behind, and goes on where it stopped."""
 
-import os
 import random
-import subprocess
-import sys
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,79 +9,89 @@ import pytest
 
 from merger.engine import merge
 from merger.errors import OutputError
-from tests.engine.folders import contents, family, listed, read
-
-ROOT = Path(__file__).parents[2]
-# One interpreter, many merges: each runs in a fork, which is killed after so many bytes.
-SCRIPT = """
-import os, resource, signal, sys
-from pathlib import Path
-from merger.engine import merge
-from merger.errors import MergeError
 from merger.recipe import Recipe
+from tests.engine.folders import contents, family, listed, read
+from tests.engine.forks import job, run
 
-recipe = Recipe.load(sys.argv[1])
-for job in sys.argv[2:]:
-    target, bytes_, resume, limit = job.split(",")
-
-    def report(progress):
-        if progress.done >= int(bytes_):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    if os.fork() == 0:
-        if int(limit):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
-        try:
-            merge(recipe, target, threads=2, memory=13_000_000, report=report,
-                  resume=bool(int(resume)), shard_bytes=600_000)
-        except MergeError as error:
-            print(type(error).__name__, error.message, flush=True)
-        os._exit(0)
-    os.wait()
-"""
+# A kernel in one pass, cuts that are measured first, random masks, and a model per expert.
+METHODS = ("linear", "ties", "dare_ties", "emr")
+SEEDS = 20
 
 
-def run(recipe: Path, *jobs: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(recipe), *jobs],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert not done.stderr
-    return done.stdout
-
-
-def test_a_killed_merge_goes_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    recipe = replace(family(tmp_path / "in"), method="ties")
-    path = tmp_path / "recipe.yaml"
+def saved(recipe: Recipe, path: Path) -> Path:
     path.write_text(recipe.to_yaml())
-    whole = merge(recipe, tmp_path / "whole" / "out", threads=1, shard_bytes=600_000)
+    return path
+
+
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Recipes over one family, by method."""
+    folder = tmp_path_factory.mktemp("killed")
+    recipe = family(folder / "in")
+    return {m: saved(replace(recipe, method=m), folder / f"{m}.yaml") for m in METHODS}
+
+
+def test_a_killed_merge_goes_on_and_ends_with_the_same_bytes(tmp_path, recipes) -> None:
+    recipe = recipes["ties"]
+    whole = merge(Recipe.load(recipe), tmp_path / "whole" / "out", threads=1, shard_bytes=600_000)
     total = sum(t.numel() * t.element_size() for t in read(whole).values())
     draw = random.Random(3)
-    points = [1, draw.randrange(1, total), draw.randrange(1, total)]
-    seeds = [(tmp_path / f"seed{i}" / "out", at) for i, at in enumerate(points)]
-    never = 10**12
-    jobs = [f"{out},{at},0,0" for out, at in seeds]
+    outs = {
+        tmp_path / f"seed{i}" / "out": at
+        for i, at in enumerate((1, draw.randrange(1, total), draw.randrange(1, total)))
+    }
     # The first is killed again when all is written and nothing is committed.
-    jobs += [f"{seeds[0][0]},{total},1,0"]
-    run(path, *jobs)
-    for out, _ in seeds:
+    ends = run(
+        *(job(recipe, out, kill_at_byte=at) for out, at in outs.items()),
+        job(recipe, next(iter(outs)), kill_at_byte=total, resume=True),
+    )
+    assert [end.code for end in ends] == [-9] * 4
+    for out in outs:
         assert not out.exists()
         assert len(listed(out.parent)) == 2
-    run(path, *[f"{out},{never},1,0" for out, _ in seeds])
-    for out, _ in seeds:
+    run(*(job(recipe, out, resume=True) for out in outs))
+    for out in outs:
         assert listed(out.parent) == ["out"]
         assert contents(out) == contents(whole)
 
 
-def test_the_next_merge_clears_up_and_a_limit_on_file_size_is_told(tmp_path: Path) -> None:
-    recipe = family(tmp_path / "in")
-    path = tmp_path / "recipe.yaml"
-    path.write_text(recipe.to_yaml())
+def test_a_merge_killed_anywhere_and_resumed_gives_the_bytes_of_an_undisturbed_one(
+    tmp_path, recipes
+) -> None:
+    wholes = {method: tmp_path / "whole" / method / "out" for method in METHODS}
+    ends = dict(zip(METHODS, run(*(job(recipes[m], wholes[m]) for m in METHODS)), strict=True))
+    assert not any(end.code or end.said for end in ends.values())
+    outs = {tmp_path / f"seed{i}" / "out": METHODS[i % len(METHODS)] for i in range(SEEDS)}
+    draw = random.Random(5)
+    # Killed twice, wherever it is: while it surveys, computes, writes or commits.
+    killed = run(
+        *(
+            job(recipes[m], out, kill_after=draw.uniform(0.05, 0.9) * ends[m].seconds, resume=True)
+            for out, m in outs.items()
+            for _ in range(2)
+        )
+    )
+    assert {end.code for end in killed} <= {0, -signal.SIGPROF}
+    assert sum(end.code != 0 for end in killed) >= SEEDS // 2
+    expected = {method: contents(whole) for method, whole in wholes.items()}
+    for out, method in outs.items():
+        assert not out.exists() or contents(out) == expected[method]
+    # One that was complete before it was to be killed a second time is kept, and says so.
+    run(*(job(recipes[method], out, resume=True) for out, method in outs.items()))
+    for out, method in outs.items():
+        assert listed(out.parent) == ["out"]
+        assert contents(out) == expected[method]
+
+
+def test_the_next_merge_clears_up_and_a_limit_on_file_size_is_told(tmp_path, recipes) -> None:
     out = tmp_path / "new" / "out"
-    told = run(path, f"{out},500000,0,0", f"{out},500000,0,400000")
-    assert told.startswith("OutputError")
-    assert "beyond the size allowed" in told
+    recipe = recipes["linear"]
+    killed, told = run(
+        job(recipe, out, kill_at_byte=500_000), job(recipe, out, file_limit=400_000)
+    )
+    assert killed.code == -9
+    assert told.said.startswith("OutputError")
+    assert "beyond the size allowed" in told.said
     assert listed(tmp_path / "new") == []
 
 

@@ -242,3 +242,26 @@ def test_a_kill_between_the_renames_of_a_commit_loses_no_model(tmp_path: Path) -
         writer(tmp_path / "out")
     assert (tmp_path / "out" / "config.json").read_text() == "old"
     assert listed(tmp_path) == ["out"]
+
+
+def test_what_a_kill_just_after_the_commit_left_is_removed_by_the_next_attempt(tmp_path) -> None:
+    write_all(writer(tmp_path / "out"))
+    for name in (".out.replaced-00ff", ".out.merging-00ff"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".out.merging.lock").touch()
+    with pytest.raises(OutputError, match="exists already"):
+        writer(tmp_path / "out", resume=True)
+    # A merge that would replace this model can still go on.
+    assert listed(tmp_path) == [".out.merging-00ff", "out"]
+
+
+def test_a_merge_that_is_refused_leaves_another_one_its_lock(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").write_text("old")
+    first = writer(tmp_path / "out", force=True)
+    with pytest.raises(OutputError, match="exists already"):
+        writer(tmp_path / "out")
+    with pytest.raises(OutputError, match="Another merge is writing"):
+        writer(tmp_path / "out", force=True)
+    write_all(first)
+    assert listed(tmp_path) == ["out"]
