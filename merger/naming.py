@@ -59,7 +59,7 @@ def build_module(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]
         TaskError: an architecture that transformers lacks, or that fuses tensors on loading.
     """
     quiet_transformers()
-    kind, settings = _model_class(config)
+    kind, settings = model_class(config)
     label = kind.__name__
     probe, starts = _probe(shapes, label)
     if hasattr(settings, "use_cache"):
@@ -76,7 +76,12 @@ def build_module(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]
     return NamedModule(module, _match(module, starts, shapes, label), label)
 
 
-def _model_class(config: Mapping[str, Any]) -> tuple[Any, Any]:
+def model_class(config: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the class of transformers that a config.json names, and its parsed settings.
+
+    Raises:
+        TaskError: an architecture that transformers lacks.
+    """
     import transformers  # noqa: PLC0415  (seconds to import, and merging does without)
 
     model_type = config.get("model_type")

@@ -3,8 +3,9 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from merger.cli.check import show_check
 from merger.cli.common import (
     add_json,
     add_progress,
@@ -18,9 +19,13 @@ from merger.cli.common import (
     words_for_bytes,
 )
 from merger.cli.progress import progress_bar
+from merger.errors import RecipeError
 from merger.layout import read_json
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES
+
+if TYPE_CHECKING:
+    from merger.selftest_info import SelfTest
 
 
 def add(commands: Any) -> None:
@@ -62,18 +67,27 @@ def add(commands: Any) -> None:
         type=positive,
         help="write a LoRA adapter of this rank instead of a model, and say what it loses",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="then load the model, ask it something, and look for what stands out",
+    )
     add_progress(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Merge."""
+def run(args: argparse.Namespace) -> int:
+    """Merge; with --check the exit code is 1 when the result is not fit for use."""
     recipe = read_recipe(args.recipe)
     _say_notices(recipe)
     if args.adapter is not None:
+        if args.check:
+            raise RecipeError(
+                "--check loads a whole model, and --adapter writes none.", "Leave one of them out."
+            )
         _write_adapter(args, recipe)
-        return
+        return 0
     scores = None if args.scores is None else read_json(args.scores)
     with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
         from merger.engine import merge  # noqa: PLC0415  (imports torch)
@@ -94,11 +108,24 @@ def run(args: argparse.Namespace) -> None:
     from merger.outcome import outcome_of  # noqa: PLC0415  (only once there is one)
 
     outcome = outcome_of(path, recipe)
+    checks = _check(args, path) if args.check else []
     if args.json:
-        print_json(outcome)
+        told = {"check": [check.to_json() for check in checks]} if args.check else {}
+        print_json(outcome | told)
     else:
         size_text = words_for_bytes(outcome["bytes"])
         print(f"{visible(outcome['path'])}: {len(outcome['files'])} files, {size_text}")
+        for check in checks:
+            show_check(check.to_json())
+    return 0 if all(check.is_well for check in checks) else 1
+
+
+def _check(args: argparse.Namespace, path: Path) -> "list[SelfTest]":
+    """Test every model that was written."""
+    from merger.selftest import self_test, written_models  # noqa: PLC0415  (after the merge)
+
+    with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
+        return [self_test(folder, report=report, cancel=cancel) for folder in written_models(path)]
 
 
 def _say_notices(recipe: Recipe) -> None:

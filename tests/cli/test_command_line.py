@@ -15,7 +15,7 @@ from merger.cli.common import share, size, visible, words_for_bytes
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    "methods", "doctor", "merge", "verify", "measure", "score", "zoo", "import-mergekit",
+    "methods", "doctor", "merge", "check", "verify", "measure", "score", "zoo", "import-mergekit",
     "export-mergekit",
 )  # fmt: skip
 
