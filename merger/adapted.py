@@ -13,6 +13,7 @@ from merger.content import ID_BYTES
 from merger.errors import SourceError
 from merger.header import TensorInfo, shown
 from merger.lazy import Tensor, torch
+from merger.matched import plain, plain_at
 from merger.threads import one_thread
 
 # The product is made in chunks of whole rows of about so many entries, always the same ones, so
@@ -167,14 +168,17 @@ def change_of(
     model: Checkpoint, base: Checkpoint | None, key: str, start: int = 0, stop: int | None = None
 ) -> Tensor | None:
     """Return what an adapter adds to this very base, or None for any other model."""
-    if isinstance(model, AdaptedCheckpoint) and is_on(model, base):
-        return model.change(key, start, stop)
+    there = None if base is None else plain_at(base, key)
+    here = plain_at(model, key)
+    if isinstance(here, AdaptedCheckpoint) and here.base is there:
+        return here.change(key, start, stop)
     return None
 
 
 def is_on(model: Checkpoint, base: Checkpoint | None) -> bool:
     """Return whether a model is an adapter on this very base."""
-    return isinstance(model, AdaptedCheckpoint) and model.base is base
+    model = plain(model)
+    return isinstance(model, AdaptedCheckpoint) and base is not None and model.base is plain(base)
 
 
 def _place(

@@ -19,6 +19,10 @@ TELLING = (
     "rope_theta", "hidden_act", "hidden_activation", "layer_norm_eps", "rms_norm_eps",
     "tie_word_embeddings", "vocab_size",
 )  # fmt: skip
+WORDS = (
+    "Say which words the result has: `tokenizer: {source: union}` in the recipe for those of all "
+    "models, {source: base} or {source: NAME} for those of one."
+)
 SAME_FAMILY = "Choose experts that were fine-tuned from this base."
 
 
@@ -227,10 +231,7 @@ def _shapes(reference: Checkpoint, expert: Checkpoint, mergeable: tuple[str, ...
     more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     words = [_vocabulary(model.config() or {}) for model in (expert, reference)]
     if words[0] != words[1] and None not in words:
-        remedy = (
-            f"The vocabularies differ ({words[0]} and {words[1]} rows): give both the same rows "
-            "with resize_token_embeddings, and save again."
-        )
+        remedy = f"The vocabularies differ ({words[0]} and {words[1]} rows). {WORDS}"
     else:
         remedy = "Choose experts of one architecture and size."
     return [("error", f"{listed}{more}.", remedy)]

@@ -9,6 +9,7 @@ import yaml
 from merger.checkpoint import Checkpoint
 from merger.front_matter import read_front_matter
 from merger.layered import models_in
+from merger.matched import plain
 from merger.recipe import Recipe, plain_value
 from merger.spec import METHODS
 from merger.tokenizer_choice import plain_tokenizer
@@ -53,6 +54,7 @@ def origin_of(role: str, name: str, model: Checkpoint) -> Origin:
 
 def origins_of(role: str, name: str, model: Checkpoint) -> list[Origin]:
     """Return what the card says about a model: a line for each that its layers are from."""
+    model = plain(model)
     parts = models_in(model)
     if len(parts) == 1 and parts[0] is model:
         return [origin_of(role, name, model)]

@@ -153,7 +153,8 @@ class MemoryCheckpoint:
                     "Convert it to a plain floating-point dtype.",
                 )
             infos[key] = TensorInfo(key, dtype, tuple(tensor.shape))
-            self._flat[key] = tensor.contiguous().reshape(-1)
+            # A single entry may keep the stride that it had in a larger tensor.
+            self._flat[key] = tensor.contiguous().as_strided((tensor.numel(),), (1,))
         self.tensors: Mapping[str, TensorInfo] = MappingProxyType(infos)
 
     def config(self) -> dict[str, Any] | None:

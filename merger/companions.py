@@ -8,11 +8,14 @@ from typing import Any
 
 from merger.checkpoint import Checkpoint
 from merger.layout import model_config
-from merger.tokenizers import TokenizerPlan
+from merger.matched import plain
+from merger.matching import TokenizerPlan, check_ids
+from merger.vocabulary import read_vocabulary
 
 CONFIG = "config.json"
+GENERATION = "generation_config.json"
 SETTINGS = (
-    "generation_config.json",
+    GENERATION,
     "preprocessor_config.json",
     "processor_config.json",
     "video_preprocessor_config.json",
@@ -57,17 +60,43 @@ def copy_companions(
         out_dtype: float16, bfloat16 and so on when the recipe asks for one.
         tokenizer: Whose tokenizer to copy, when the recipe says.
     """
-    _write_config(reference, folder, out_dtype)
+    home = plain(reference).folder
+    _write_config(reference, home, folder, out_dtype)
     for name in SETTINGS:
-        _copy(reference.folder, name, folder)
+        _copy(home, name, folder)
+    if tokenizer.settings is not None:
+        # Where a text begins and ends is said in ids of the tokenizer that goes with it.
+        _copy(tokenizer.settings.folder, GENERATION, folder)
     donor = tokenizer.donor if tokenizer.donor is not None else reference
     for name in TEMPLATES:
         _copy(donor.folder, name, folder)
     if tokenizer.template is not None:
         text = tokenizer.template + "\n"
         (folder / TEMPLATES[0]).write_text(text, "utf-8", newline="\n")
+    if tokenizer.made is not None:
+        tokenizer.made.write(folder)
+        return
     for model in (donor, *experts):
         if any([_copy(model.folder, name, folder) for name in TOKENIZER]):
+            return
+
+
+def check_tokenizer(
+    reference: Checkpoint, experts: Sequence[Checkpoint], tokenizer: TokenizerPlan
+) -> None:
+    """Check that the tokenizer that goes with a merge gives no id without a row.
+
+    Raises:
+        AlignmentError: which token, which id, and how many rows there are.
+    """
+    if tokenizer.made is not None:
+        check_ids(reference, tokenizer.made.ids)
+        return
+    donor = tokenizer.donor if tokenizer.donor is not None else reference
+    for model in (donor, *experts):
+        found = read_vocabulary(model.folder)
+        if found is not None:
+            check_ids(reference, found.ids)
             return
 
 
@@ -78,13 +107,15 @@ def _copy(source: Path | None, name: str, folder: Path) -> bool:
     return True
 
 
-def _write_config(reference: Checkpoint, folder: Path, out_dtype: str | None) -> None:
+def _write_config(
+    reference: Checkpoint, home: Path | None, folder: Path, out_dtype: str | None
+) -> None:
     config = reference.config()
     if config is None:
         return
     # A model put together from layers lies in the folder of the first one, with another config.
-    as_it_is = reference.folder is not None and model_config(reference.folder) == config
-    if out_dtype is None and as_it_is and _copy(reference.folder, CONFIG, folder):
+    as_it_is = home is not None and model_config(home) == config
+    if out_dtype is None and as_it_is and _copy(home, CONFIG, folder):
         return
     if out_dtype is not None:
         config = _with_dtype(config, out_dtype)

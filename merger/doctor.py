@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from merger.align import AlignReport, Problem, align
 from merger.checkpoint import Checkpoint
+from merger.companions import check_tokenizer
 from merger.errors import MergeError
 from merger.footprint import pieces_at_once
 from merger.header import BITS
@@ -19,7 +20,7 @@ from merger.pieces import BLOCK
 from merger.plan import Plan, plan
 from merger.recipe import Recipe
 from merger.sources import SourceRules, open_source
-from merger.tokenizers import plan_tokenizer
+from merger.tokenizers import match_vocabularies
 
 # Rough, and said to be so: bytes a second of a disk, and entries a second and expert that one core
 # merges with a method of the linear family (benchmarks/ holds what was measured).
@@ -93,14 +94,19 @@ def doctor(
         return DoctorReport(_verdict(problems), tuple(problems), 0, 0, 0, 0.0)
     base = opened[0] if recipe.base is not None else None
     experts = opened[len(opened) - len(recipe.experts) :]
+    problems += _layer_notes(named, opened)
+    try:
+        base, experts, tokenizer = match_vocabularies(recipe, base, experts)
+        check_tokenizer(base if base is not None else experts[0], experts, tokenizer)
+        problems += [Problem("note", note, "tokenizer", "") for note in tokenizer.notes]
+    except MergeError as error:
+        problems.append(Problem("error", error.message, "recipe", error.hint))
     report = align(base, experts, read_heads=False)
     problems += report.problems
-    problems += _layer_notes(named, opened)
     cost = Cost(0, 0, 0, 0.0)
     try:
         planned = plan(recipe.resolved(), base, experts, report)
         problems += [Problem(n.severity, n.what, "recipe", n.remedy) for n in notices(planned)]
-        plan_tokenizer(recipe, base, experts)
         cost = _cost(planned, report, experts, base)
     except MergeError as error:
         problems.append(Problem("error", error.message, "recipe", error.hint))

@@ -18,6 +18,7 @@ from merger.kernels.choice import FastForms
 from merger.layered import models_in
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
+from merger.matched import plain
 from merger.models import Models, open_models
 from merger.parts import Parts
 from merger.plan import Plan
@@ -114,12 +115,14 @@ class Merged:
         digest: Names recipe and weights.
         folder: Where the tokenizer of its base lies.
         config: What the config of its base says.
+        is_extended: Whether it has words that no model's tokenizer has.
     """
 
     tensors: Mapping[str, Tensor]
     digest: str
     folder: Path | None
     config: Mapping[str, Any] | None
+    is_extended: bool = False
 
 
 def merge_in_memory(
@@ -140,7 +143,8 @@ def merge_in_memory(
         )
     flat = _flat_tensors(models, device, cancel)
     config = models.reference.config()
-    return Merged(_shaped(models, flat), models.digest, _home(models), config)
+    made = models.tokenizer.made is not None
+    return Merged(_shaped(models, flat), models.digest, _home(models), config, made)
 
 
 def merge_parts(
@@ -202,7 +206,7 @@ def pick_device(device: str) -> str:
 def check_inputs_stay(models: Models, out: Path) -> None:
     """Refuse a target whose replacement would delete a model that is merged."""
     target = out.resolve()
-    for model in (part for whole in models.all for part in models_in(whole)):
+    for model in (part for whole in models.all for part in models_in(plain(whole))):
         if model.folder is not None and model.folder.resolve().is_relative_to(target):
             raise OutputError(
                 f"{out} holds {model.label}, which is one of the models to merge.",

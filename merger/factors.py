@@ -11,6 +11,7 @@ from merger.compute import torch_dtype
 from merger.errors import MergeError
 from merger.header import shown
 from merger.lazy import Tensor, torch
+from merger.matched import plain
 from merger.models import Models
 from merger.places import module_of
 from merger.plan import WORDS, TensorPlan
@@ -132,7 +133,8 @@ class Factors:
 
 def adapters_of(models: Models) -> list[AdaptedCheckpoint]:
     """Return the experts that are adapters."""
-    return [model for model in models.experts if isinstance(model, AdaptedCheckpoint)]
+    found = map(plain, models.experts)
+    return [model for model in found if isinstance(model, AdaptedCheckpoint)]
 
 
 def _has_matrix(models: Models, key: str) -> bool:

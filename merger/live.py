@@ -29,6 +29,7 @@ from merger.storage import storage_of, storage_sentence
 from merger.stream import total_memory
 from merger.survey import SurveyCache
 from merger.threads import one_thread
+from merger.tokenizer_choice import TokenizerChoice, plain_tokenizer
 
 __all__ = ["SETS", "LiveMerge", "LiveSet", "Place"]
 
@@ -48,6 +49,7 @@ class LiveSet(LiveScoring):
         base_source: Source of the base; None where nobody knows it.
         experts: The experts.
         place: Where sources are looked for.
+        tokenizer: What the recipe says about the tokenizer.
         report: Told how far reading is.
         cancel: Stops reading.
     """
@@ -58,10 +60,11 @@ class LiveSet(LiveScoring):
         experts: Sequence[Expert],
         place: Place,
         *,
+        tokenizer: TokenizerChoice | None = None,
         report: Report | None = None,
         cancel: Event | None = None,
     ) -> None:
-        self.models = LiveModels(base_source, experts, place)
+        self.models = LiveModels(base_source, experts, place, tokenizer)
         own, fit = list(self.models.experts.values()), self.models.fit
         reference = self.models.reference
         parameters = sum(reference.tensors[key].numel for key in fit.mergeable)
@@ -111,11 +114,15 @@ class LiveSet(LiveScoring):
             if models.place == place and models.covers(recipe) and models.is_fresh():
                 return kept
         own = {expert.name: expert for expert in recipe.experts}
-        more = {e.name: e for e in also if e.name not in own}
-        source = recipe.base
+        # What the words of a union are depends on every model that is there.
+        others = also if recipe.tokenizer is None else ()
+        more = {e.name: e for e in others if e.name not in own}
+        source, words = recipe.base, recipe.tokenizer
+        said = None if words is None else repr(plain_tokenizer(words))
 
         def read(experts: Mapping[str, Expert]) -> LiveSet:
-            return cls(source, tuple(experts.values()), place, report=report, cancel=cancel)
+            named = tuple(experts.values())
+            return cls(source, named, place, tokenizer=words, report=report, cancel=cancel)
 
         def make() -> LiveSet:
             if not more:
@@ -126,7 +133,7 @@ class LiveSet(LiveScoring):
                 return read(own)
             return found if found.models.covers(recipe) else read(own)
 
-        key = (place, source, tuple((own | more).values()), recipe.experts)
+        key = (place, source, tuple((own | more).values()), recipe.experts, said)
         found = SETS.get_or_make(key, make)
         if found.models.is_fresh():
             return found

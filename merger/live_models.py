@@ -11,6 +11,8 @@ from merger.errors import FeedError, MergeError
 from merger.live_merge import Place
 from merger.plan import Plan, plan
 from merger.recipe import Expert, Recipe, source_key
+from merger.tokenizer_choice import TokenizerChoice
+from merger.tokenizers import match_vocabularies
 
 
 class LiveModels:
@@ -20,14 +22,25 @@ class LiveModels:
         base_source: Source of the base; None where nobody knows it.
         experts: The experts.
         place: Where sources are looked for.
+        tokenizer: What the recipe says about the tokenizer.
     """
 
-    def __init__(self, base_source: str | None, experts: Sequence[Expert], place: Place) -> None:
+    def __init__(
+        self,
+        base_source: str | None,
+        experts: Sequence[Expert],
+        place: Place,
+        tokenizer: TokenizerChoice | None = None,
+    ) -> None:
         self.place = place
+        self.tokenizer = tokenizer
         self.base_source = base_source
         self.wanted = {expert.name: expert for expert in experts}
-        self.base = None if base_source is None else place.open(base_source)
-        self.experts = {e.name: place.open(e.source, e.step, self.base) for e in experts}
+        base = None if base_source is None else place.open(base_source)
+        opened = [place.open(e.source, e.step, base) for e in experts]
+        asked = Recipe("linear", tuple(experts), base_source, tokenizer=tokenizer)
+        self.base, matched, _ = match_vocabularies(asked, base, opened)
+        self.experts = dict(zip(self.wanted, matched, strict=True))
         # Taken once: the numbers in memory stay those of these files, whatever becomes of them.
         self.ids = {name: model.content_id() for name, model in self.experts.items()}
         self.base_id = "" if self.base is None else self.base.content_id()
@@ -51,7 +64,9 @@ class LiveModels:
 
     def covers(self, recipe: Recipe) -> bool:
         """Say whether a recipe can be merged from these models."""
-        if recipe.base != self.base_source:
+        if recipe.base != self.base_source or recipe.tokenizer != self.tokenizer:
+            return False
+        if self.tokenizer is not None and {e.name for e in recipe.experts} != set(self.experts):
             return False
         if any(self.wanted.get(expert.name) != expert for expert in recipe.experts):
             return False

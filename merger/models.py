@@ -6,11 +6,13 @@ from pathlib import Path
 
 from merger.align import AlignReport, align
 from merger.checkpoint import Checkpoint
+from merger.companions import check_tokenizer
 from merger.errors import AlignmentError
+from merger.matching import TokenizerPlan
 from merger.plan import Plan, plan
 from merger.recipe import Recipe, source_key
 from merger.sources import SourceRules, open_source
-from merger.tokenizers import TokenizerPlan, plan_tokenizer
+from merger.tokenizers import match_vocabularies
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,16 @@ def open_models(
         open_source(e.source, e.step, base_dir=base_dir, roots=roots, nesting=nesting, base=base)
         for e in recipe.experts
     )
+    base, experts, tokenizer = match_vocabularies(recipe, base, experts)
     report = align(base, experts)
     report.raise_if_bad()
     planned = plan(recipe, base, experts, report)
     _check_taken(planned, base, experts)
     digest = recipe.digest(_content_ids(recipe, base, experts))
-    tokenizer = plan_tokenizer(recipe, base, experts)
-    return Models(recipe, base, experts, report, planned, digest, tokenizer)
+    models = Models(recipe, base, experts, report, planned, digest, tokenizer)
+    _check_complete(models)
+    check_tokenizer(models.reference, experts, tokenizer)
+    return models
 
 
 def _content_ids(
@@ -93,6 +98,22 @@ def _content_ids(
     if recipe.base is not None and base is not None:
         ids[recipe.base] = base.content_id()
     return ids
+
+
+def _check_complete(models: Models) -> None:
+    """Check that the result has the tensors of its base, each once, and no entry more or less."""
+    planned = {tensor.key: tensor.shape for tensor in models.plan.tensors}
+    planned |= {alias: planned[origin] for alias, origin in models.report.tied.items()}
+    wanted = {key: tuple(info.shape) for key, info in models.reference.tensors.items()}
+    odd = next(
+        (key for key in sorted({*planned, *wanted}) if planned.get(key) != wanted.get(key)), None
+    )
+    if odd is not None:
+        raise AlignmentError(
+            f"{models.reference.label}: {odd} is {wanted.get(odd, 'missing')}, and would be "
+            f"{planned.get(odd, 'missing')} in the result.",
+            "This is a fault of the plan: report it with the recipe.",
+        )
 
 
 def _check_taken(planned: Plan, base: Checkpoint | None, experts: Sequence[Checkpoint]) -> None:

@@ -15,6 +15,7 @@ from merger.errors import FeedError, MergeError, RecipeError
 from merger.factors import AdapterReport, Factors, adapters_of
 from merger.finishing import CARD, files_in
 from merger.lazy import Tensor
+from merger.matched import plain
 from merger.models import Models, open_models
 from merger.plan import TensorPlan
 from merger.progress import Progress, Report, check_cancel
@@ -72,6 +73,11 @@ def merge_to_adapter(
 def _check(models: Models) -> None:
     if models.base is None:
         raise FeedError("An adapter needs a base model, and none is chosen.", "Set base.")
+    if plain(models.base) is not models.base:
+        raise RecipeError(
+            "The tokenizer of the recipe moves rows of the embedding, and an adapter cannot.",
+            "Merge into a model folder instead.",
+        )
     if models.plan.method.output == "per_task":
         raise RecipeError(
             f"{models.plan.method.title} gives one model per expert, and an adapter holds one.",

@@ -24,6 +24,7 @@ from merger.progress import Report
 from merger.recipe import Depth, Recipe
 from merger.sources import open_source
 from merger.stack import MAX_BYTES, Stack, stack_experts
+from merger.tokenizers import match_vocabularies
 
 TOP_SHARE = 0.2
 
@@ -156,11 +157,12 @@ def open_stack(
     models: list[Checkpoint] = [
         open_source(e.source, e.step, base_dir=base_dir, base=base) for e in recipe.experts
     ]
-    fit = align(base, models)
+    matched = match_vocabularies(recipe, base, models)
+    fit = align(matched.base, matched.experts)
     fit.raise_if_bad()
     names = [e.name for e in recipe.experts]
     return stack_experts(
-        base, models, names, keys=fit.mergeable, sample=sample, seed=seed,
+        matched.base, matched.experts, names, keys=fit.mergeable, sample=sample, seed=seed,
         max_bytes=max_bytes, report=report, cancel=cancel,
     )  # fmt: skip
 

@@ -20,6 +20,11 @@ def open_here(rest: str, opening: Opening) -> Checkpoint:
     merged = merge_in_memory(
         recipe, base_dir=opening.base_dir, roots=opening.roots, nesting=opening.nesting + 1
     )
+    if merged.is_extended:
+        raise SourceError(
+            f"recipe {path.name} makes a tokenizer of its own, which lies in no folder yet.",
+            "Merge it into a folder, and name that.",
+        )
     return MemoryCheckpoint(
         merged.tensors,
         f"recipe {path.name}",

@@ -1,4 +1,4 @@
-"""Whose tokenizer a merge gets: what a recipe may say, what is copied, what is not built."""
+"""Whose tokenizer a merge gets: what a recipe may say, what is copied, what is refused."""
 
 import json
 import shutil
@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merger import Recipe, merge
+from merger.chat_templates import template_of
 from merger.doctor import doctor
 from merger.errors import AlignmentError, RecipeError
 from merger.recipe import Expert
+from merger.sources import open_source
 from merger.tokenizer_choice import TokenizerChoice, build_tokenizer
-from merger.tokenizers import template_of, vocabulary_of
+from merger.vocabulary import read_vocabulary
 from tests.builders import build_llama_family
 
 TEMPLATE = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
@@ -59,15 +61,12 @@ def test_a_union_of_equal_vocabularies_is_the_first_ones(llama, tmp_path, source
 @pytest.mark.parametrize(
     ("tokenizer", "experts", "expected"),
     [
-        ({"source": "union"}, ("alpha", "gamma"), "a union of vocabularies that differ"),
-        ({"source": "gamma"}, ("alpha", "gamma"), "another vocabulary that differ"),
         ({"source": "file:/x"}, ("alpha",), "none of the models that are merged"),
-        ({"tokens": {"<s>": {"source": "zero"}}}, ("alpha",), "embeddings of single tokens"),
-        ({"pad_to_multiple_of": 64}, ("alpha",), r"multiple of 64 \(there are 258 rows\)"),
+        ({"tokens": {"<s>": {"source": "delta"}}}, ("alpha",), "<s>: delta is none of the models"),
         ({"chat_template": "chatml"}, ("alpha",), "'chatml' is not here"),
     ],
 )
-def test_what_is_not_built_is_refused_by_doctor_and_merge(
+def test_what_is_not_there_is_refused_by_doctor_and_merge(
     llama, tmp_path, tokenizer, experts, expected
 ):
     made = recipe(llama, tokenizer, experts)
@@ -78,6 +77,22 @@ def test_what_is_not_built_is_refused_by_doctor_and_merge(
     assert not report.is_well and any(p.where == "recipe" for p in report.problems)
 
 
+def test_ids_without_a_row_are_refused_and_the_words_say_how_to_add_rows(llama, tmp_path):
+    """The tokenizer of gamma knows a word for which nobody has a row."""
+    made = recipe(llama, None, ("gamma", "alpha"))
+    expected = "gives extra the id 258, and the embedding has 258 rows"
+    with pytest.raises(AlignmentError, match=expected) as caught:
+        merge(made, tmp_path / "out")
+    assert "{source: base}" in caught.value.hint
+    assert not doctor(made).is_well
+    out = merge(recipe(llama, {"source": "base"}, ("gamma", "alpha")), tmp_path / "out")
+    rows = open_source(f"file:{out}").read("model.embed_tokens.weight").reshape(-1, 16)
+    assert len(rows) == 259 and not rows[258].any()
+    assert json.loads((out / "config.json").read_text("utf-8"))["vocab_size"] == 259
+    gamma = llama / "gamma" / "tokenizer.json"
+    assert (out / "tokenizer.json").read_bytes() == gamma.read_bytes()
+
+
 def test_a_model_without_a_tokenizer_has_none_to_copy(llama, tmp_path):
     bare = llama / "bare"
     shutil.copytree(llama / "alpha", bare)
@@ -85,7 +100,7 @@ def test_a_model_without_a_tokenizer_has_none_to_copy(llama, tmp_path):
         path.unlink()
     with pytest.raises(AlignmentError, match="bare has no tokenizer to copy"):
         merge(recipe(llama, {"source": "bare"}, ("alpha", "bare")), tmp_path / "out")
-    assert vocabulary_of(bare) is None and vocabulary_of(None) is None
+    assert read_vocabulary(bare) is None
     merge(recipe(llama, {"source": "alpha"}, ("bare", "alpha")), tmp_path / "out")
     assert (tmp_path / "out" / "tokenizer.json").is_file()
 
