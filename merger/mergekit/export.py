@@ -72,7 +72,8 @@ def export_mergekit(recipe: Recipe, *, tensor_names: TensorNames | None = None) 
         table = _document(recipe, kind, usual, levels)
     table |= _dtypes(recipe, findings)
     if recipe.tokenizer is not None:
-        by_name = {expert.name: expert.source for expert in recipe.experts}
+        first = recipe.base if recipe.base is not None else recipe.experts[0].source
+        by_name = {"base": first} | {e.name: e.source for e in recipe.experts}
         table |= write_tokenizer(
             recipe.tokenizer, lambda name: model_text(by_name.get(name, name), recipe.base, None)
         )

@@ -67,7 +67,7 @@ def write_tokenizer(choice: TokenizerChoice, model: Callable[[str], Any]) -> dic
         # Without a source mergekit makes a union, and a recipe keeps the base's.
         table["source"] = source(choice.source or "base")
         if choice.tokens:
-            table["tokens"] = {name: _written(t, model) for name, t in choice.tokens.items()}
+            table["tokens"] = {n: _written(n, t, model) for n, t in choice.tokens.items()}
         if choice.pad_to_multiple_of is not None:
             table["pad_to_multiple_of"] = choice.pad_to_multiple_of
         found["tokenizer"] = table
@@ -125,8 +125,13 @@ def _token(value: Any, findings: Findings) -> dict[str, Any]:
     return found | own | {"source": read_model(source.get("model"), where, findings)}
 
 
-def _written(token: Token, model: Callable[[str], Any]) -> dict[str, Any]:
+def _written(name: str, token: Token, model: Callable[[str], Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    if token.source is None and token.force:
+        raise RecipeError(
+            f"tokenizer: mergekit cannot choose by itself where {name[:40]!r} comes from.",
+            "Give the token a source, or leave it out.",
+        )
     if token.source == "zero":
         found["source"] = {"kind": "zero"}
     elif token.token is not None or token.token_id is not None:
