@@ -68,7 +68,7 @@ def merge(
         shard_bytes: Most bytes in one weight file.
         scores: What the merge scored, as `score` returns it in plain data, for the model card.
     """
-    models = open_models(recipe, base_dir=base_dir, roots=roots)
+    models = open_models(recipe, base_dir=base_dir, roots=roots, report=report, cancel=cancel)
     checked_scores(scores, models.digest)
     target = pick_device(device)
     check_inputs_stay(models, Path(out))
@@ -129,13 +129,16 @@ def merge_in_memory(
     recipe: Recipe,
     *,
     device: str = "cpu",
+    report: Report | None = None,
     cancel: Event | None = None,
     base_dir: Path | None = None,
     roots: SourceRules | Sequence[Path] | None = None,
     nesting: int = 0,
 ) -> Merged:
     """Merge models and keep the result in memory; the tensors are those that `merge` writes."""
-    models = open_models(recipe, base_dir=base_dir, roots=roots, nesting=nesting)
+    models = open_models(
+        recipe, base_dir=base_dir, roots=roots, nesting=nesting, report=report, cancel=cancel
+    )
     if models.plan.method.output == "per_task":
         raise RecipeError(
             f"{models.plan.method.title} gives one model per expert, and one is needed here.",

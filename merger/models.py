@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 from merger.align import AlignReport, align
 from merger.checkpoint import Checkpoint
@@ -10,6 +12,7 @@ from merger.companions import check_tokenizer
 from merger.errors import AlignmentError
 from merger.matching import TokenizerPlan
 from merger.plan import Plan, plan
+from merger.progress import Report
 from merger.recipe import Recipe, source_key
 from merger.sources import SourceRules, open_source
 from merger.tokenizers import match_vocabularies
@@ -59,8 +62,18 @@ def open_models(
     base_dir: Path | None = None,
     roots: SourceRules | Sequence[Path] | None = None,
     nesting: int = 0,
+    report: Report | None = None,
+    cancel: Event | None = None,
 ) -> Models:
     """Open every model of a recipe; only headers are read.
+
+    Args:
+        recipe: What to open.
+        base_dir: Folder that relative sources start from.
+        roots: What a visitor may open; None opens everything.
+        nesting: How many recipes this one is inside of.
+        report: Told of bytes that have to be fetched first.
+        cancel: Stops what is fetched.
 
     Raises:
         RecipeError: A setting is not valid.
@@ -69,20 +82,18 @@ def open_models(
         FeedError: The method needs something that is not there.
     """
     recipe = recipe.resolved()
-    base = None
-    if recipe.base is not None:
-        base = open_source(recipe.base, base_dir=base_dir, roots=roots, nesting=nesting)
-    experts = tuple(
-        open_source(e.source, e.step, base_dir=base_dir, roots=roots, nesting=nesting, base=base)
-        for e in recipe.experts
+    open_here = partial(
+        open_source, base_dir=base_dir, roots=roots, nesting=nesting, report=report, cancel=cancel
     )
+    base = None if recipe.base is None else open_here(recipe.base)
+    experts = tuple(open_here(e.source, e.step, base=base) for e in recipe.experts)
     base, experts, tokenizer = match_vocabularies(recipe, base, experts)
-    report = align(base, experts)
-    report.raise_if_bad()
-    planned = plan(recipe, base, experts, report)
+    fits = align(base, experts)
+    fits.raise_if_bad()
+    planned = plan(recipe, base, experts, fits)
     _check_taken(planned, base, experts)
     digest = recipe.digest(_content_ids(recipe, base, experts))
-    models = Models(recipe, base, experts, report, planned, digest, tokenizer)
+    models = Models(recipe, base, experts, fits, planned, digest, tokenizer)
     _check_complete(models)
     check_tokenizer(models.reference, experts, tokenizer)
     return models

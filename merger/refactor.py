@@ -51,7 +51,7 @@ def merge_to_adapter(
     """
     if rank < 1:
         raise RecipeError(f"The rank of an adapter must be at least 1, got {rank}.")
-    models = open_models(recipe, base_dir=base_dir, roots=roots)
+    models = open_models(recipe, base_dir=base_dir, roots=roots, report=report, cancel=cancel)
     _check(models)
     check_inputs_stay(models, Path(out))
     claim = Claim(Path(out), models.digest[:8], force=force)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from merger.cli.check import show_check
@@ -21,6 +22,7 @@ from merger.cli.common import (
 from merger.cli.progress import progress_bar
 from merger.errors import RecipeError
 from merger.layout import read_json
+from merger.progress import Report
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES
 
@@ -80,7 +82,8 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Merge; with --check the exit code is 1 when the result is not fit for use."""
     recipe = read_recipe(args.recipe)
-    _say_notices(recipe)
+    with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
+        _say_notices(recipe, report, cancel)
     if args.adapter is not None:
         if args.check:
             raise RecipeError(
@@ -128,12 +131,12 @@ def _check(args: argparse.Namespace, path: Path) -> "list[SelfTest]":
         return [self_test(folder, report=report, cancel=cancel) for folder in written_models(path)]
 
 
-def _say_notices(recipe: Recipe) -> None:
+def _say_notices(recipe: Recipe, report: Report | None, cancel: Event) -> None:
     """Say on the error output what is valid in a recipe but surely not meant."""
     from merger.models import open_models  # noqa: PLC0415  (a wrong path is told before it loads)
     from merger.notices import notices  # noqa: PLC0415
 
-    for notice in notices(open_models(recipe).plan):
+    for notice in notices(open_models(recipe, report=report, cancel=cancel).plan):
         print(
             visible(f"{notice.severity}: {notice.what} {notice.remedy}".strip()), file=sys.stderr
         )

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from threading import Event
 
 from merger.checkpoint import Checkpoint
 from merger.errors import SourceError, did_you_mean
 from merger.header import shown
+from merger.hub.access import OWN, Access
 from merger.layers import is_layers
+from merger.progress import Report
 from merger.sources._folders import ModelFolder, list_models
 from merger.sources._steps import NO_STEPS, SourceSteps
 from merger.sources._visitor import SourceRules, resolve_visitor_source
@@ -47,6 +50,8 @@ class Opening:
         roots: What a visitor may open; None where the command line asks.
         nesting: How many recipes this one is inside of.
         base: What adapters are put on; None where only their own config says.
+        report: Told of bytes that are fetched.
+        cancel: Stops what is fetched.
     """
 
     step: int | None = None
@@ -54,6 +59,13 @@ class Opening:
     roots: SourceRules | None = None
     nesting: int = 0
     base: Checkpoint | None = None
+    report: Report | None = None
+    cancel: Event | None = None
+
+    @property
+    def access(self) -> Access:
+        """Whose rights count where the hub is asked."""
+        return OWN if self.roots is None else Access(self.roots.token, is_visitor=True)
 
     def path(self, text: str) -> Path:
         """Return the path that a text means here."""
@@ -77,6 +89,8 @@ def open_source(
     roots: SourceRules | Sequence[Path] | None = None,
     nesting: int = 0,
     base: Checkpoint | None = None,
+    report: Report | None = None,
+    cancel: Event | None = None,
 ) -> Checkpoint:
     """Open a model by its source; only headers are read.
 
@@ -87,6 +101,8 @@ def open_source(
         roots: What a visitor may open; None opens everything the process may read.
         nesting: How many recipes this source is inside of.
         base: The recipe's base, which adapters are put on.
+        report: Told of bytes that have to be fetched first.
+        cancel: Stops what is fetched.
 
     Raises:
         SourceError: The model cannot be found, opened or trusted.
@@ -101,7 +117,7 @@ def open_source(
     if rules is not None and not is_layers(source):
         source = resolve_visitor_source(source, rules)
     scheme, rest = split_source(source)
-    opening = Opening(step, base_dir, rules, nesting, base)
+    opening = Opening(step, base_dir, rules, nesting, base, report, cancel)
     if scheme == "zoo":
         rest, opening = _take_step(source, rest, opening)
     return import_module(f"{__name__}.{scheme}").open_here(rest, opening)

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from merger.errors import SourceError
 from merger.header import shown
+from merger.hub.access import Secret
 from merger.sources._steps import folder_at
 
 ZOO_NAME = re.compile(r"zoo:[A-Za-z0-9][A-Za-z0-9._-]*(@[0-9]{1,12})?")
@@ -21,10 +22,12 @@ class SourceRules:
     Args:
         folders: The folders given with --models.
         hub: Whether models of the hub may be named too.
+        token: The visitor's own token for the hub, of this one request; the host's is never used.
     """
 
     folders: tuple[Path, ...] = ()
     hub: bool = False
+    token: Secret | None = None
 
     @classmethod
     def of(cls, roots: "SourceRules | Sequence[Path] | None") -> "SourceRules | None":

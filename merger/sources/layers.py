@@ -19,5 +19,7 @@ def open_here(rest: str, opening: Opening) -> Checkpoint:
                 base_dir=opening.base_dir,
                 roots=opening.roots,
                 nesting=opening.nesting,
+                report=opening.report,
+                cancel=opening.cancel,
             )
     return LayeredCheckpoint(runs, models)

@@ -8,11 +8,11 @@ from pathlib import Path
 from merger.adapted import AdaptedCheckpoint
 from merger.adapter import read_adapter
 from merger.checkpoint import Checkpoint
-from merger.errors import MergeError, SourceError
+from merger.errors import Cancelled, MergeError, SourceError
 from merger.header import shown
 from merger.sources import Opening, open_source
 from merger.sources._steps import NO_STEPS, SourceSteps, folder_at, folder_steps
-from merger.sources.hub import fetch
+from merger.sources.hub import fetch_repository
 
 
 def open_here(rest: str, opening: Opening) -> Checkpoint:
@@ -38,7 +38,7 @@ def steps_here(rest: str, opening: Opening) -> SourceSteps:
 def _find(rest: str, opening: Opening) -> tuple[Path, str | None]:
     # A visitor's source never gets here with a second scheme in it.
     if rest.startswith("hub:"):
-        return fetch(rest.removeprefix("hub:"))
+        return fetch_repository(rest.removeprefix("hub:"), opening, is_adapter=True)
     return opening.path(rest), None
 
 
@@ -57,7 +57,12 @@ def _named_base(folder: Path, opening: Opening) -> Checkpoint:
     why = ""
     for source in (*sources, f"hub:{name}"):
         try:
-            return open_source(source, base_dir=opening.base_dir, roots=opening.roots)
+            return open_source(
+                source, base_dir=opening.base_dir, roots=opening.roots,
+                report=opening.report, cancel=opening.cancel,
+            )  # fmt: skip
+        except Cancelled:
+            raise
         except MergeError as error:
             why = error.message
     raise SourceError(

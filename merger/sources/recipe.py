@@ -18,7 +18,12 @@ def open_here(rest: str, opening: Opening) -> Checkpoint:
         raise SourceError(f"{shown(str(path))} does not exist.", "Give the YAML file of a recipe.")
     recipe = Recipe.load(path)
     merged = merge_in_memory(
-        recipe, base_dir=opening.base_dir, roots=opening.roots, nesting=opening.nesting + 1
+        recipe,
+        report=opening.report,
+        cancel=opening.cancel,
+        base_dir=opening.base_dir,
+        roots=opening.roots,
+        nesting=opening.nesting + 1,
     )
     if merged.is_extended:
         raise SourceError(
