@@ -103,7 +103,7 @@ class FastForms:
         """Return histograms of the changes of some tensors, if there is a faster way to them."""
         if not all(self._fits(tensor) for tensor in tensors):
             return None
-        from merger.kernels.stored_counts import StoredCounts  # noqa: PLC0415  (compiles)
+        from merger.kernels import stored_counts  # noqa: PLC0415  (compiles)
 
         def read() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
             for serving in pieces():
@@ -113,7 +113,7 @@ class FastForms:
             for serving in pieces():
                 serving.deltas(stage)
 
-        return StoredCounts(read, check)
+        return stored_counts.StoredCounts(stored_counts.rows_of_changes(read), check)
 
     def add_products(self, products: np.ndarray, serving: Serving, use: FeedUse) -> bool:
         """Add inner products over a piece to a matrix, and return whether that was possible."""

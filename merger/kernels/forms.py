@@ -19,6 +19,7 @@ from merger.randomness import key_of
 
 if TYPE_CHECKING:
     from merger.kernels.keeping import Keeper
+    from merger.kernels.selecting import Selected
     from merger.survey import Survey
 
 # Rows that are shorter are ranked faster by the plain form.
@@ -37,7 +38,7 @@ class Form(NamedTuple):
         fits: Whether these settings, for this tensor, have a faster form.
     """
 
-    keeps: Literal["cut", "band", "even lots", "ranked lots", "all"]
+    keeps: Literal["cut", "band", "even lots", "ranked lots", "selected"]
     combines: Literal["agreeing", "sum", "by share"]
     fits: Callable[[Knobs, TensorPlan], bool] = lambda knobs, tensor: True
 
@@ -54,10 +55,6 @@ def _long_rows(knobs: Knobs, tensor: TensorPlan) -> bool:
     return row_length(tensor.shape) >= SHORTEST_ROW
 
 
-def _all_selected(knobs: Knobs, tensor: TensorPlan) -> bool:
-    return knobs["select_topk"] >= 1.0
-
-
 FORMS = {
     "ties": Form("cut", "agreeing"),
     "dare_linear": Form("even lots", "sum"),
@@ -66,7 +63,7 @@ FORMS = {
     "breadcrumbs_ties": Form("band", "agreeing", _by_tensor),
     "della_linear": Form("ranked lots", "sum", _long_rows),
     "della": Form("ranked lots", "agreeing", _long_rows),
-    "sce": Form("all", "by share", _all_selected),
+    "sce": Form("selected", "by share"),
 }
 
 
@@ -136,8 +133,12 @@ class Forms:
         assert self._form is not None
         knobs = self._knobs(tensor)
         weights = (1.0,) * self._plan.n if is_weighed_later(knobs) else tensor.weights
-        if self._form.keeps == "all":
-            return keeping.Whole(weights)
+        if self._form.keeps == "selected":
+            flags = self._selected(tensor, knobs) if knobs["select"] == "update" else None
+            ones = [1.0] * len(weights)
+            if flags is None:
+                return keeping.Whole(weights)
+            return keeping.Drops(flags, ones, ones, weights)
         if self._form.keeps == "cut":
             use = next(u for u in self._plan.method.feeds if u.feed.name == "cut")
             whole = Piece((tensor,), 0, tensor.numel)
@@ -187,6 +188,19 @@ class Forms:
         both = zip(densities, widths, strict=True)
         return [chances_of(ranks, columns, *one, like).numpy() for one in both]
 
+    def _selected(self, tensor: TensorPlan, knobs: Knobs) -> "Selected | None":
+        """Return which entries of a tensor are selected; None for all of them."""
+        from merger.kernels.selecting import Selected  # noqa: PLC0415  (compiles)
+
+        if knobs["select_topk"] >= 1.0 or self._plan.n < 2:
+            return None
+
+        def select() -> Selected:
+            models = self._read(Piece((tensor,), 0, tensor.numel))
+            return Selected(*models, tensor.weights, knobs["select_topk"])
+
+        return self._known.get_or_make((tensor.key, "selected"), select)
+
     def _shares(self, tensor: TensorPlan, knobs: Knobs) -> list[float]:
         """Return the experts' shares by their mean squares over a tensor; see `methods/sce.py`."""
         from merger.kernels.sizes import sum_of_squares  # noqa: PLC0415  (compiles)
@@ -194,7 +208,10 @@ class Forms:
         def measured() -> list[float]:
             experts, base = self._read(Piece((tensor,), 0, tensor.numel))
             both = zip(experts, tensor.weights, strict=True)
-            return [sum_of_squares(row, base, weight) / max(1, len(base)) for row, weight in both]
+            flags = self._selected(tensor, knobs)
+            at = None if flags is None else flags.at
+            entries = max(1, len(base))
+            return [sum_of_squares(row, base, weight, at) / entries for row, weight in both]
 
         sizes = self._known.get_or_make((tensor.key, "sizes"), measured)
         return shares_of([0.0] * len(sizes) if sum(sizes) < knobs["floor"] else sizes)

@@ -1,36 +1,61 @@
 """Histograms of magnitudes straight from what is stored, by compiled loops."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from merger.counts import HIGH_BINS, LOW_BINS
-from merger.kernels.counting import count_high, count_low, find_equal
+from merger.kernels.counting import count_high, count_low, find_equal, magnitudes
 
 # Upper half of the bits of infinity.
 INFINITY = 0x7F80
+# A row of so many magnitudes stays in the cache of a processor.
+PART = 1 << 15
+# One row of magnitudes: of which expert, the index of the first one, and uint32.
+Row = tuple[int, int, np.ndarray]
+# Yields rows of the experts for which something is wanted, which is looked at anew before each.
+Rows = Callable[[Callable[[int], bool]], Iterator[Row]]
 # Gives for each piece of a pass the experts' entries and the base's, as they are stored.
 Pieces = Callable[[], Iterable[tuple[Sequence[np.ndarray], np.ndarray]]]
 
 
+def rows_of_changes(pieces: Pieces) -> Rows:
+    """Return the magnitudes of the changes of stored experts."""
+
+    def rows(is_wanted: Callable[[int], bool]) -> Iterator[Row]:
+        first, room = 0, np.empty(PART, np.uint32)
+        for experts, base in pieces():
+            for start in range(0, len(base), PART):
+                part = slice(start, start + PART)
+                row = room[: len(base[part])]
+                for i, expert in enumerate(experts):
+                    if is_wanted(i):
+                        magnitudes(expert[part], base[part], row)
+                        yield i, first + start, row
+            first += len(base)
+            if not any(map(is_wanted, range(len(experts)))):
+                break
+
+    return rows
+
+
 class StoredCounts:
-    """Counts over stored experts; see `counts.Counts`.
+    """Counts over rows of magnitudes; see `counts.Counts`.
 
     Args:
-        pieces: Called for each pass.
+        rows: Gives them, for each pass.
         check: Called when a magnitude is not finite; raises if that is an input's fault.
     """
 
-    def __init__(self, pieces: Pieces, check: Callable[[], None]) -> None:
-        self._pieces = pieces
+    def __init__(self, rows: Rows, check: Callable[[], None]) -> None:
+        self._rows = rows
         self._check = check
 
     def high(self, wanted: Sequence[bool]) -> Sequence[np.ndarray]:
         """Return how often each upper half occurs, for the experts that are wanted."""
         counts = [np.zeros(HIGH_BINS, np.int64) for _ in wanted]
-        for experts, base in self._pieces():
-            for expert, count in zip(experts, counts, strict=True):
-                count_high(expert, base, count)
+        for i, _, row in self._rows(lambda i: wanted[i]):
+            count_high(row, counts[i])
         if any(count[INFINITY:].any() for count in counts):
             self._check()
         return counts
@@ -38,24 +63,18 @@ class StoredCounts:
     def low(self, wanted: Sequence[Collection[int]]) -> Sequence[Mapping[int, np.ndarray]]:
         """Return how often each lower half occurs below some upper halves of each expert."""
         counts = [{upper: np.zeros(LOW_BINS, np.int64) for upper in some} for some in wanted]
-        for experts, base in self._pieces():
-            for expert, by_upper in zip(experts, counts, strict=True):
-                for upper, count in by_upper.items():
-                    count_low(expert, base, np.uint32(upper), count)
+        for i, _, row in self._rows(lambda i: bool(counts[i])):
+            for upper, count in counts[i].items():
+                count_low(row, np.uint32(upper), count)
         return counts
 
     def find(self, wanted: Sequence[Sequence[tuple[int, int]]]) -> Sequence[Sequence[int]]:
         """Return the index of the n-th magnitude with some bits, for pairs of bits and n."""
         found = [[-1] * len(some) for some in wanted]
         left = [[nth for _, nth in some] for some in wanted]
-        first = 0
-        for experts, base in self._pieces():
-            for expert, some, places, rest in zip(experts, wanted, found, left, strict=True):
-                for i, (bits, _) in enumerate(some):
-                    if rest[i]:
-                        at, rest[i] = find_equal(expert, base, np.uint32(bits), rest[i])
-                        places[i] = first + at if at >= 0 else -1
-            first += len(base)
-            if not any(map(any, left)):
-                break
+        for i, first, row in self._rows(lambda i: any(left[i])):
+            for j, (bits, _) in enumerate(wanted[i]):
+                if left[i][j]:
+                    at, left[i][j] = find_equal(row, np.uint32(bits), left[i][j])
+                    found[i][j] = first + at if at >= 0 else -1
         return found

@@ -1,0 +1,74 @@
+"""Which entries of a tensor SCE selects: those in which the experts differ most."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from merger.cuts import ALL, Cut, stream_cuts, survives
+from merger.kernels.lots import PACK
+from merger.kernels.spreads import variance
+from merger.kernels.stored_counts import PART, Row, StoredCounts
+
+
+class Selected:
+    """Entries that count for every expert, remembered while their tensor is merged.
+
+    Args:
+        experts: The whole tensor of each expert as it is stored.
+        base: The base's.
+        weights: What changes are multiplied by.
+        share: The share of the entries that differ at all.
+    """
+
+    step = 1
+
+    def __init__(
+        self,
+        experts: Sequence[np.ndarray],
+        base: np.ndarray,
+        weights: Sequence[float],
+        share: float,
+    ) -> None:
+        self._experts = experts
+        self._base = base
+        self._weights = weights
+        differing = sum(int(np.count_nonzero(row)) for _, row in self._spreads())
+        cut = self._cut(int(share * differing))
+        packed = np.empty(-(-len(base) // PACK), np.uint8)
+        for start, row in self._spreads():
+            flags = survives(row, cut, start)
+            at = start // PACK
+            packed[at : at - (-len(row) // PACK)] = np.packbits(flags, bitorder="little")
+        self._packed = packed
+        self.nbytes = packed.nbytes
+        # Only the flags are kept: the tensors stay where they are.
+        del self._experts, self._base
+
+    def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
+        """Return 1 for entries that are selected and 0 for others, from `start` on."""
+        return self.at(start, start + len(base))
+
+    def at(self, start: int, stop: int) -> np.ndarray:
+        """Return 1 for entries that are selected and 0 for others."""
+        few = self._packed[start // PACK : -(-stop // PACK)]
+        skip = start % PACK
+        return np.unpackbits(few, bitorder="little")[skip : skip + stop - start]
+
+    def _cut(self, count: int) -> Cut:
+        if count >= len(self._base):
+            return Cut(0.0, ALL)
+
+        def rows(is_wanted: Callable[[int], bool]) -> Iterator[Row]:
+            for start, row in self._spreads():
+                if not is_wanted(0):
+                    break
+                yield 0, start, row.view(np.uint32)
+
+        (found,) = stream_cuts(StoredCounts(rows, lambda: None), len(self._base), [[count]])
+        return found[count]
+
+    def _spreads(self) -> Iterator[tuple[int, np.ndarray]]:
+        for start in range(0, len(self._base), PART):
+            part = slice(start, start + PART)
+            few = [expert[part] for expert in self._experts]
+            yield start, variance(few, self._base[part], self._weights)
