@@ -11,7 +11,7 @@ from merger.errors import TaskError
 from merger.lru import Lru
 from merger.preview import Preview
 from merger.scorer import Scorer
-from merger.tasks import Task, find_tasks, why_no_tasks
+from merger.tasks import Task, find_tasks, of_one_metric, why_no_tasks
 
 MAX_ARCHITECTURES = 4
 
@@ -47,17 +47,29 @@ def scores_for(
 
     Args:
         base: The checkpoint that the experts were fine-tuned from.
-        folders: Where `*.txt` files are tasks, beside the folder that the base lies in.
+        folders: Where files are tasks, beside the folder that the base lies in.
         size: Examples per task in the subset; None measures what fits 70 ms.
         at_rest: Whether the models are too large for scores that follow a slider.
     """
-    found = find_tasks(base, folders)
-    key = (base.content_id(), tuple((task.name, _content(task)) for task in found), size, at_rest)
-    return _SHARED.get_or_make(key, lambda: _make(base, found, size, at_rest))
+    found, why = tasks_to_show(base, folders)
+    contents = tuple((task.name, _content(task)) for task in found)
+    key = (base.content_id(), contents, why, size, at_rest)
+    return _SHARED.get_or_make(key, lambda: _make(base, found, why, size, at_rest))
 
 
-def _make(base: Checkpoint, found: Sequence[Task], size: int | None, at_rest: bool) -> LiveScores:
-    reasons = [] if found else [why_no_tasks(base)]
+def tasks_to_show(base: Checkpoint, folders: Sequence[Path]) -> tuple[tuple[Task, ...], str]:
+    """Return the tasks that a page scores, and why others, or all, are missing."""
+    try:
+        found = find_tasks(base, folders)
+        return of_one_metric(found) if found else ((), why_no_tasks(base))
+    except TaskError as error:
+        return (), str(error)
+
+
+def _make(
+    base: Checkpoint, found: Sequence[Task], why: str, size: int | None, at_rest: bool
+) -> LiveScores:
+    reasons = [why] if why else []
     tasks = []
     for task in found:
         try:

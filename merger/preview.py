@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from math import expm1
 from threading import Event
 from time import perf_counter
 from typing import Any
@@ -17,11 +18,11 @@ from merger.parts import Parts, Tensors
 from merger.progress import check_cancel
 from merger.scorer import FullScore, Scorer
 from merger.scoring import Best, normalise
-from merger.tasks.base import Metric, Outcomes, Task, draw_subset
+from merger.tasks.base import LARGEST_LOG, Metric, Outcomes, Task, draw_subset
 from merger.tasks.images import ImageBatch, ImageTask
 
 BUDGET_SECONDS = 0.070
-SMALLEST: Mapping[Metric, int] = {"accuracy": 24, "bits_per_byte": 4}
+SMALLEST: Mapping[Metric, int] = {"accuracy": 24, "bits_per_byte": 4, "perplexity": 4}
 LARGEST = 128
 SPLIT = "validation"
 
@@ -32,7 +33,7 @@ class LiveTask:
 
     Args:
         task: Name of the task.
-        metric: "accuracy" or "bits_per_byte".
+        metric: "accuracy", "bits_per_byte" or "perplexity".
         value: The estimate.
         low: Lower end of its paired 95 % interval.
         high: Upper end.
@@ -216,14 +217,21 @@ def _hear(cancel: Event | None, _: int) -> None:
 
 
 def paired_change(now: Outcomes, before: Outcomes) -> Interval:
-    """Return the change of a score on the same examples, with its paired 95 % interval."""
-    counted = bool((now.bottom == 1).all())
-    return paired_difference(
+    """Return the change of a score on the same examples, with its paired 95 % interval.
+
+    That of a perplexity is the paired change of its logarithm, applied to what it was before.
+    """
+    counted = bool((now.bottom == 1).all()) and not now.is_log
+    found = paired_difference(
         now.top,
         before.top,
         now.clusters if now.clustered or not counted else None,
         sizes=None if counted else now.bottom,
     )
+    if not now.is_log:
+        return found
+    # A model that a merge broke may need more nats than a float can raise e to.
+    return Interval(*(before.value * expm1(min(end, LARGEST_LOG)) for end in found))
 
 
 def _row(task: Task, whole: float, change: Interval, n: int, best: float | None) -> LiveTask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,7 +19,7 @@ from merger.recipe import Recipe
 from merger.scorer import FullScore, Scorer, read_tensors
 from merger.subject import open_subject
 from merger.tasks import choose_tasks
-from merger.tasks.base import Metric, Outcomes, Task, check_split
+from merger.tasks.base import Explained, Metric, Outcomes, Task, check_split, from_log
 
 Best = Callable[[Task, str], float | None]
 
@@ -30,11 +30,11 @@ class TaskScore:
 
     Args:
         task: Name of the task.
-        metric: "accuracy" or "bits_per_byte".
+        metric: "accuracy", "bits_per_byte" or "perplexity".
         value: The score.
         low: Lower end of its 95 % interval.
         high: Upper end.
-        n: Number of examples.
+        n: Number of examples, of windows (bits per byte) or of predicted tokens (perplexity).
         normalised: Relative to the expert's best checkpoint, 1 is as good; None if unknown.
     """
 
@@ -58,6 +58,7 @@ class ScoreReport:
         normalised_mean: Mean of the normalised scores; None when one is unknown.
         worst: The task that is furthest from its expert's best.
         digest: The recipe's digest, or the content id of a saved model.
+        notes: What exactly was measured, a sentence a task; for people, not in the JSON shape.
     """
 
     split: str
@@ -66,10 +67,13 @@ class ScoreReport:
     normalised_mean: float | None
     worst: str | None
     digest: str
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the plain data that the command line and the endpoints give."""
-        return asdict(self) | {"tasks": [asdict(task) for task in self.tasks]}
+        plain = asdict(self) | {"tasks": [asdict(task) for task in self.tasks]}
+        del plain["notes"]
+        return plain
 
 
 def score(
@@ -142,7 +146,8 @@ def summarise(full: FullScore, tasks: Sequence[Task], best: Best | None = None) 
         score_task(task, full.outcomes[task.name], best(task, full.split) if best else None)
         for task in tasks
     )
-    return report_of(full.digest, full.split, rows)
+    notes = tuple(f"{t.name}: {t.about}" for t in tasks if isinstance(t, Explained) and t.about)
+    return replace(report_of(full.digest, full.split, rows), notes=notes)
 
 
 def report_of(digest: str, split: str, rows: tuple[TaskScore, ...]) -> ScoreReport:
@@ -169,7 +174,7 @@ def score_task(task: Task, outcomes: Outcomes, best: float | None) -> TaskScore:
         value=at.value,
         low=at.low,
         high=at.high,
-        n=len(outcomes),
+        n=int(outcomes.bottom.sum()) if task.metric == "perplexity" else len(outcomes),
         normalised=normalise(task, at.value, best),
     )
 
@@ -180,6 +185,9 @@ def interval_of(task: Task, outcomes: Outcomes) -> Interval:
         return wilson(float(outcomes.top.sum()), len(outcomes))
     zeros = np.zeros(len(outcomes))
     found = paired_difference(outcomes.top, zeros, outcomes.clusters, sizes=outcomes.bottom)
+    if outcomes.is_log:
+        # Of a logarithm: its ends carry over, and no perplexity is below 1.
+        return Interval(*(from_log(max(0.0, end)) for end in found))
     high = min(1.0, found.high) if task.metric == "accuracy" else found.high
     return Interval(found.value, max(0.0, found.low), high)
 

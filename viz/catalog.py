@@ -8,10 +8,10 @@ from typing import Any
 from merger.adapted import AdaptedCheckpoint
 from merger.checkpoint import Checkpoint
 from merger.errors import MergeError, SourceError, did_you_mean
+from merger.live_scores import tasks_to_show
 from merger.places import count_layers
 from merger.recipe import Expert, Recipe
 from merger.sources import ModelFolder, list_models, open_source, source_steps
-from merger.tasks import find_tasks, why_no_tasks
 from merger.zoo.read import zoo_info
 
 MAX_EXPERTS = 8
@@ -62,7 +62,7 @@ class Family:
         choices: The experts on offer.
         tasks: Names of the tasks that can be scored.
         note: One sentence that says what these models are.
-        missing: Why nothing can be scored; empty when something can.
+        missing: Why some task, or none, can be scored; empty when all can.
         folder: Where `file:` sources of this family lie; None for the bundled experts.
         group: Id of the family without a base that this one is a reading of; else its own id.
         base_name: What the base is called there; empty without one.
@@ -232,7 +232,7 @@ def _folder_family(
     if shown is None or not choices:
         why = " ".join(why for _, why in refused)
         raise SourceError(f"{folder} holds no model to merge. {why}".strip())
-    tasks = find_tasks(shown, [folder])
+    tasks, missing = tasks_to_show(shown, [folder])
     return Family(
         id=id,
         title=folder.name or str(folder),
@@ -240,7 +240,7 @@ def _folder_family(
         choices=tuple(choices),
         tasks=tuple(t.name for t in tasks),
         note="" if base else NO_BASE,
-        missing="" if tasks else why_no_tasks(shown),
+        missing=missing,
         folder=folder,
         group=group,
         base_name=base.name if base else "",

@@ -13,7 +13,7 @@ class CompareInfo(Info):
 
     Args:
         tasks: The tasks' names.
-        metric: "accuracy", or "bits_per_byte", where lower is better.
+        metric: "accuracy"; or "bits_per_byte" or "perplexity", where lower is better.
         a: Score of the first merge.
         b: Score of the second.
         change: Paired change, (tasks, 3): value and both ends of its 95 % interval.
@@ -56,7 +56,7 @@ class CompareInfo(Info):
     @property
     def higher_is_better(self) -> bool:
         """Tell which way is up."""
-        return self.metric != "bits_per_byte"
+        return self.metric == "accuracy"
 
     @property
     def rows(self) -> np.ndarray:

@@ -13,7 +13,7 @@ class TaskBars(Info):
 
     Args:
         tasks: The tasks' names.
-        metric: "accuracy", or "bits_per_byte", where lower is better.
+        metric: "accuracy"; or "bits_per_byte" or "perplexity", where lower is better.
         base: The base's score.
         expert: The score of the task's own expert.
         merged: The merged model's score.
@@ -46,7 +46,7 @@ class TaskBars(Info):
     @property
     def higher_is_better(self) -> bool:
         """Tell which way is up."""
-        return self.metric != "bits_per_byte"
+        return self.metric == "accuracy"
 
     @property
     def owners(self) -> tuple[str, ...]:

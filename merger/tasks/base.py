@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import exp, inf
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,8 +12,15 @@ import numpy as np
 from merger.errors import TaskError, did_you_mean
 from merger.runner import Runner
 
-Metric = Literal["accuracy", "bits_per_byte"]
+Metric = Literal["accuracy", "bits_per_byte", "perplexity"]
+# What the n of a score counts.
+UNITS: Mapping[Metric, str] = {
+    "accuracy": "examples",
+    "bits_per_byte": "windows",
+    "perplexity": "tokens",
+}
 SPLITS = ("validation", "test")
+LARGEST_LOG = 700.0
 # Called before each chunk with the number of examples done: reports, hears of a cancel, and lets
 # others have the model for a moment.
 Pause = Callable[[int], None]
@@ -23,27 +31,25 @@ class Outcomes:
     """What a model did on each example: the score is the sum of `top` over the sum of `bottom`.
 
     Args:
-        top: 1 or 0 for a right or wrong answer; or the bits that a window costs.
-        bottom: 1 for each answer; or the bytes of the window.
+        top: 1 or 0 for a right or wrong answer; or the bits, or nats, that a window costs.
+        bottom: 1 for each answer; or the bytes, or tokens, of the window.
         clusters: Examples with the same number are not independent (one font family).
+        is_log: Whether that quotient is the score's natural logarithm, as for perplexity.
     """
 
     top: np.ndarray
     bottom: np.ndarray
     clusters: np.ndarray
+    is_log: bool = False
 
     def __len__(self) -> int:
         return len(self.top)
 
     @property
     def value(self) -> float:
-        """The score: accuracy, or bits per byte."""
-        return float(self.top.sum() / self.bottom.sum())
-
-    @property
-    def shares(self) -> np.ndarray:
-        """Numbers per example whose mean is the score."""
-        return self.top * (len(self.bottom) / self.bottom.sum())
+        """The score: accuracy, bits per byte, or perplexity."""
+        found = float(self.top.sum() / self.bottom.sum())
+        return from_log(found) if self.is_log else found
 
     @property
     def clustered(self) -> bool:
@@ -52,7 +58,9 @@ class Outcomes:
 
     def take(self, index: np.ndarray) -> Outcomes:
         """Keep some of the examples."""
-        return Outcomes(self.top[index], self.bottom[index], self.clusters[index])
+        return replace(
+            self, top=self.top[index], bottom=self.bottom[index], clusters=self.clusters[index]
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Outcomes) and all(
@@ -60,6 +68,21 @@ class Outcomes:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def from_log(value: float) -> float:
+    """Return e to this power; infinity where a float cannot hold it."""
+    return exp(value) if value < LARGEST_LOG else inf
+
+
+@runtime_checkable
+class Explained(Protocol):
+    """A task that says in a sentence what exactly is measured."""
+
+    @property
+    def about(self) -> str:
+        """What is counted, how, and on which part of the data."""
+        ...
 
 
 @runtime_checkable

@@ -1,16 +1,15 @@
-"""Bits per byte on a text file: how well a causal language model predicts it.
+"""Bits per byte, or perplexity, on a text: how well a causal language model predicts it.
 
-The file is cut into windows of equal length in tokens that don't overlap; a last, shorter one is
-dropped. Even windows are validation, odd ones test. The first token of a window is context only:
-it is not predicted, and its bytes are not counted. No special token is added.
+The text is cut into windows of equal length in tokens that don't overlap (`passages.py`). The
+first token of a window is context only: it is not predicted, and its bytes are not counted. No
+special token is added.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +21,9 @@ import torch
 from merger.errors import TaskError
 from merger.runner import Runner
 from merger.tasks.base import Metric, Outcomes, Pause, check_split
-from merger.tasks.tokens import open_tokenizer, window_length
+from merger.tasks.passages import Passages, Windows, cut_passages, read_passages
+from merger.tasks.tokens import tokenizer_digest, window_length
 
-MAX_WINDOWS = 256
-MAX_BYTES = 8_000_000
 # Logits of a chunk take at most 128 MiB, however large the vocabulary.
 MAX_LOGITS = 2**25
 MAX_CHUNK = 64
@@ -34,28 +32,22 @@ MAX_WORK = 1e11
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Windows of tokens (n, length), the bytes that each has to predict, and where these stand.
-
-    `spans` (n, 2) are places in the text, in characters, after the first token of each window.
-    """
-
-    tokens: np.ndarray
-    bytes: np.ndarray
-    spans: np.ndarray
-
-
-@dataclass(frozen=True)
 class TextTask:
-    """Bits per byte on one text file.
+    """Bits per byte on one text.
 
     Args:
-        path: The file, UTF-8.
+        path: A text in UTF-8, or a table with a column of texts.
         model_folder: Folder of the base, for its tokenizer and the length of its context.
+        column: Which column of a table holds the texts.
+        window: Tokens per window; None is 128, or fewer where the model knows fewer.
+        given: Another title than the file's name without its ending.
     """
 
     path: Path
     model_folder: Path
+    column: str | None = None
+    window: int | None = None
+    given: str = ""
 
     metric: Metric = "bits_per_byte"
     higher_is_better: bool = False
@@ -63,13 +55,13 @@ class TextTask:
 
     @property
     def name(self) -> str:
-        """The task's name: `text:` and the file's name without its ending."""
-        return f"text:{self.path.stem}"
+        """The task's name: `text:` and the title."""
+        return f"text:{self.title}"
 
     @property
     def title(self) -> str:
-        """The file's name without its ending."""
-        return self.path.stem
+        """The given title, or the file's name without its ending."""
+        return self.given or self.path.stem
 
     @property
     def splits(self) -> Mapping[str, int]:
@@ -77,40 +69,53 @@ class TextTask:
         return {split: len(self.windows(split).bytes) for split in ("validation", "test")}
 
     @property
+    def about(self) -> str:
+        """What is counted, in which windows, by whose tokens."""
+        return f"bits to predict a text, per byte of UTF-8; {self._windows_in_words}."
+
+    @property
+    def _windows_in_words(self) -> str:
+        return (
+            f"windows of {self.length} tokens of the tokenizer of {self.model_folder.name}, which "
+            "do not overlap, the first token as context only"
+        )
+
+    @property
     def content(self) -> str:
-        """Digest of the text, so that a remembered answer never outlives a changed file."""
-        return hashlib.blake2b(self._text.encode(), digest_size=16).hexdigest()
+        """Digest of text, windows and tokenizer: no remembered answer outlives a change."""
+        return self._content
 
     @cached_property
-    def _text(self) -> str:
-        return _read(self.path)
+    def _content(self) -> str:
+        mark = hashlib.blake2b(digest_size=16)
+        for split, text in sorted(self._read.texts.items()):
+            mark.update(f"{split} {len(text)} ".encode())
+            mark.update(text.encode())
+        mark.update(f"{self.length} {tokenizer_digest(self.model_folder)}".encode())
+        return mark.hexdigest()
+
+    @property
+    def length(self) -> int:
+        """Tokens per window."""
+        return window_length(self.model_folder, self.window)
 
     @cached_property
-    def _all(self) -> Windows:
-        text = self._text
-        tokenizer = open_tokenizer(self.model_folder)
-        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        length = window_length(self.model_folder)
-        windows = cut_windows(encoded["input_ids"], encoded["offset_mapping"], text, length)
-        if len(windows.bytes) < 2:
-            raise TaskError(
-                f"{self.path.name}: must fill 2 windows of {length} tokens, "
-                f"got {len(encoded['input_ids'])} tokens.",
-                "Use a longer text.",
-            )
-        return windows
+    def _read(self) -> Passages:
+        return read_passages(self.path, self.column)
+
+    @cached_property
+    def _windows(self) -> Mapping[str, Windows]:
+        return cut_passages(self._read, self.path.name, self.model_folder, self.length)
 
     def windows(self, split: str) -> Windows:
-        """Return the windows of a split: even ones are validation, odd ones test."""
+        """Return the windows of a split."""
         check_split(split)
-        first = 0 if split == "validation" else 1
-        found = self._all
-        return Windows(found.tokens[first::2], found.bytes[first::2], found.spans[first::2])
+        return self._windows[split]
 
     def passage(self, split: str, index: int) -> str:
         """Return the words that one window of a split has to predict."""
         start, stop = self.windows(split).spans[index]
-        return self._text[start:stop]
+        return self._read.texts[split][start:stop]
 
     def best(self, split: str) -> float | None:
         """Return None: no expert is known to belong to this text."""
@@ -134,6 +139,39 @@ class TextTask:
         chosen = np.arange(len(windows.bytes)) if index is None else index
         bits = window_bits(runner, windows.tokens[chosen], pause)
         return Outcomes(bits, windows.bytes[chosen].astype(np.float64), chosen)
+
+
+@dataclass(frozen=True)
+class PerplexityTask(TextTask):
+    """Perplexity on one text: e to the mean loss per predicted token, in nats."""
+
+    metric: Metric = "perplexity"
+
+    @property
+    def name(self) -> str:
+        """The task's name: `perplexity:` and the title."""
+        return f"perplexity:{self.title}"
+
+    @property
+    def about(self) -> str:
+        """What is counted, in which windows, by whose tokens."""
+        return (
+            f"e to the mean loss per predicted token; {self._windows_in_words}. Only models with "
+            "the same tokenizer can be compared."
+        )
+
+    def predict(
+        self,
+        runner: Runner,
+        split: str,
+        *,
+        index: np.ndarray | None = None,
+        pause: Pause | None = None,
+    ) -> Outcomes:
+        """Count the nats that the model needs for the windows of a split, or those of `index`."""
+        found = super().predict(runner, split, index=index, pause=pause)
+        tokens = np.full(len(found), self.length - 1.0)
+        return Outcomes(found.top * math.log(2), tokens, found.clusters, is_log=True)
 
 
 def window_bits(runner: Runner, tokens: np.ndarray, pause: Pause | None = None) -> np.ndarray:
@@ -178,36 +216,6 @@ def _vocabulary(runner: Runner) -> int:
     return int(runner.module.config.vocab_size if weight is None else weight.shape[0])
 
 
-def cut_windows(
-    ids: Sequence[int], offsets: Sequence[tuple[int, int]], text: str, length: int
-) -> Windows:
-    """Cut tokens into windows, at most 256, spread evenly over the text.
-
-    Args:
-        ids: The tokens of the text.
-        offsets: Where each token starts and ends in the text, in characters.
-        text: The text.
-        length: Tokens per window.
-    """
-    count = len(ids) // length
-    tokens = np.asarray(ids[: count * length], np.int64).reshape(count, length)
-    ends = np.asarray([end for _, end in offsets[: count * length]], np.int64)
-    ends = ends.reshape(count, length)
-    if count > MAX_WINDOWS:
-        kept = np.arange(MAX_WINDOWS) * count // MAX_WINDOWS
-        tokens, ends = tokens[kept], ends[kept]
-    # Bytes before each character, so that a window's bytes are one subtraction.
-    before = np.zeros(len(text) + 1, np.int64)
-    before[1:] = np.cumsum([len(letter.encode("utf-8")) for letter in text])
-    return Windows(tokens, before[ends[:, -1]] - before[ends[:, 0]], ends[:, [0, -1]])
-
-
-def find_text_tasks(folder: Path, model_folder: Path) -> tuple[TextTask, ...]:
-    """Return a task for each `*.txt` file that lies in a models folder, sorted by name."""
-    files = sorted(p for p in folder.glob("*.txt") if p.is_file())
-    return tuple(TextTask(path, model_folder) for path in files)
-
-
 def is_causal(config: Mapping[str, Any] | None) -> bool:
     """Say whether a config.json describes a causal language model."""
     names = (config or {}).get("architectures") or []
@@ -217,25 +225,6 @@ def is_causal(config: Mapping[str, Any] | None) -> bool:
 def _check_causal(runner: Runner) -> None:
     if not is_causal(runner.module.config.to_dict() | {"architectures": [runner.label]}):
         raise TaskError(
-            f"{runner.label}: bits per byte need a causal language model.",
+            f"{runner.label}: such scores need a causal language model.",
             "Choose a model whose config.json names a …ForCausalLM architecture.",
         )
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise TaskError(
-            f"{path.name}: must be a text file that can be read ({error.strerror}).",
-            "Give the path of an existing file after `text:`.",
-        ) from error
-    try:
-        # A cut at the limit may go through a character; only that one may be dropped.
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        return decoder.decode(data[:MAX_BYTES], final=len(data) <= MAX_BYTES)
-    except UnicodeDecodeError as error:
-        raise TaskError(
-            f"{path.name}: must be UTF-8, byte {error.start} is not.", "Convert the file."
-        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from merger.companions import TOKENIZER
 from merger.errors import TaskError
 from merger.lru import Lru
 from merger.naming import quiet_transformers
@@ -112,10 +114,36 @@ def open_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def window_length(folder: Path) -> int:
-    """Return how many tokens a model is given at once: 128, or fewer where it knows fewer."""
+def tokenizer_digest(folder: Path) -> str:
+    """Return a digest of a folder's tokenizer files; answers under another one are others."""
+    mark = hashlib.blake2b(digest_size=8)
+    for path in sorted(p for p in folder.glob("*") if p.name in TOKENIZER and p.is_file()):
+        data = path.read_bytes()
+        mark.update(f"{path.name} {len(data)} ".encode())
+        mark.update(data)
+    return mark.hexdigest()
+
+
+def window_length(folder: Path, wanted: int | None = None) -> int:
+    """Return how many tokens a model is given at once.
+
+    Args:
+        folder: Folder of the model.
+        wanted: How many; None is 128, or fewer where the model knows fewer.
+    Raises:
+        TaskError: more than the model knows.
+    """
     from merger.layout import model_config  # noqa: PLC0415  (keeps the task usable without it)
 
     config = model_config(folder) or {}
     known: Iterable[Any] = (config.get("max_position_embeddings"), config.get("n_positions"))
-    return min([WINDOW, *(n for n in known if isinstance(n, int) and n > 1)])
+    limits = [n for n in known if isinstance(n, int) and n > 1]
+    if wanted is None:
+        return min([WINDOW, *limits])
+    if limits and wanted > min(limits):
+        raise TaskError(
+            f"window must be at most {min(limits):,} tokens, what {folder.name} knows, "
+            f"got {wanted:,}.",
+            "Use a shorter window.",
+        )
+    return wanted

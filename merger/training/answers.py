@@ -93,7 +93,10 @@ def _read(path: Path | None, tasks: Sequence[Task]) -> dict[str, Outcomes] | Non
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         # Half a file of a full disk is as good as none.
         return None
-    return {task.name: Outcomes(*row) for task, row in zip(tasks, rows, strict=True)}
+    return {
+        task.name: Outcomes(*row, is_log=task.metric == "perplexity")
+        for task, row in zip(tasks, rows, strict=True)
+    }
 
 
 def _write(path: Path | None, rows: Sequence[Outcomes]) -> None:

@@ -148,7 +148,7 @@ def _pooled(subject: Subject, row: Mapping[str, Answers]) -> dict[str, Outcomes]
     for task in subject.tasks:
         each = [row[name][task.name] for name in subject.owners[task.name]]
         top = each[0].top if len(each) == 1 else np.mean([o.top for o in each], axis=0)
-        found[task.name] = Outcomes(top, each[0].bottom, each[0].clusters)
+        found[task.name] = replace(each[0], top=top)
     return found
 
 

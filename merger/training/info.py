@@ -27,7 +27,7 @@ class TrainingInfo(Info):
         setting: Its global factor in words, such as "scale 0.3"; empty without one.
         experts: Their names.
         tasks: Titles of the tasks that merged scores are the mean of.
-        metric: "accuracy", or "bits_per_byte", where lower is better.
+        metric: "accuracy"; or "bits_per_byte" or "perplexity", where lower is better.
         split: Which split was scored.
         n: Examples (accuracy) or bytes (bits per byte) behind each merged score.
         steps: The steps, (S,).
@@ -102,7 +102,7 @@ class TrainingInfo(Info):
     @property
     def higher_is_better(self) -> bool:
         """Tell which way is up."""
-        return self.metric != "bits_per_byte"
+        return self.metric == "accuracy"
 
     def best(self, curve: np.ndarray) -> int | None:
         """Return the index of the best step of a curve, (S, 3) or (S,); the earliest of equals."""

@@ -97,7 +97,7 @@ def cross_tuned(
         mask = masks[task.name]
         a, b = tried[on_second][task.name], tried[on_first][task.name]
         top = np.where(mask, a.top, b.top)
-        stitched[task.name] = Outcomes(top, a.bottom, a.clusters)
+        stitched[task.name] = replace(a, top=top)
     return stitched, (on_second, on_first)
 
 

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 
 from merger.errors import TaskError
 from merger.runner import Runner
-from merger.tasks.text import TextTask, cut_windows, find_text_tasks, window_bits
+from merger.tasks.finding import find_text_tasks
+from merger.tasks.passages import cut_windows
+from merger.tasks.text import TextTask, window_bits
 from tests.builders import build_llama_family, llama_config
 
 

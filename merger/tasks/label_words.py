@@ -1,0 +1,182 @@
+"""Texts with labels for a causal language model: which label it finds likeliest.
+
+The model reads a prompt with the text in it and is asked how likely each label would follow, after
+a space. The likeliest one is its answer, by the log-probability of the label's tokens divided by
+the label's length in bytes: without that, short labels would win. No special token is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from merger.errors import TaskError
+from merger.layout import model_config
+from merger.runner import Runner
+from merger.tasks.base import Pause
+from merger.tasks.batches import batches, padded, tokens_at_once
+from merger.tasks.classify import LONGEST, LabelledTask
+from merger.tasks.text import MAX_LOGITS, check_tokens
+from merger.tasks.tokens import open_tokenizer
+
+MOST_LABELS = 50
+SLAB = 512  # prompts that are held as tokens at once
+SLOT = "{text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """A context and what follows it, as tokens.
+
+    Args:
+        ids: All tokens.
+        start: Number of the first token that counts.
+    """
+
+    ids: tuple[int, ...]
+    start: int
+
+
+@dataclass(frozen=True)
+class LabelWordsTask(LabelledTask):
+    """Accuracy of a causal language model that is asked for the label.
+
+    Args:
+        prompt: What the model reads, with {text} where the text stands; None is the text, a line
+            break, and the name of the label column with a colon.
+    """
+
+    prompt: str | None = None
+
+    @cached_property
+    def template(self) -> str:
+        """The prompt; raises TaskError where it has no place for the text."""
+        template = f"{SLOT}\n{self.rows.label}:" if self.prompt is None else self.prompt
+        if template.count(SLOT) != 1:
+            raise TaskError(
+                f"{self.name}: the prompt must have {SLOT} in it once, got {template[:80]!r}.",
+                "Write, say, prompt=Review: {text} Verdict:",
+            )
+        return template
+
+    @property
+    def how(self) -> str:
+        """The prompt, and how much of it is read."""
+        return repr((self.template, self._longest))
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Every label of the file."""
+        labels = self.rows.labels
+        if not 2 <= len(labels) <= MOST_LABELS:
+            raise TaskError(
+                f"{self.rows.path.name}: column {self.rows.label!r} must have 2 to {MOST_LABELS} "
+                f"different labels, got {len(labels):,}.",
+                "Is it the column of the labels?",
+            )
+        return labels
+
+    @cached_property
+    def right(self) -> Mapping[str, int]:
+        """Each label is its own class."""
+        return {label: i for i, label in enumerate(self.classes)}
+
+    @property
+    def about(self) -> str:
+        """What is counted, and on which rows."""
+        return (
+            f"share of rows whose label is the likeliest after {self.template!r} and a space, by "
+            f"log-probability per byte of the label; {self.rows.about}; prompts keep their last "
+            f"tokens where they exceed {self._longest} of the tokenizer of "
+            f"{self.model_folder.name}."
+        )
+
+    def choose(
+        self, runner: Runner, split: str, index: np.ndarray, pause: Pause | None = None
+    ) -> np.ndarray:
+        """Return the likeliest label for some rows, (n,)."""
+        texts, count = self.rows.split(split).texts, len(self.classes)
+        sizes = [len(label.encode()) for label in self.classes]
+        slab = max(1, SLAB // count)
+        chosen = np.zeros(len(index), np.int64)
+        for start in range(0, len(index), slab):
+            part = index[start : start + slab]
+            asked = [each for i in part for each in self._asked(texts[i])]
+
+            def heard(done: int, start: int = start) -> None:
+                if pause is not None:
+                    pause(start + done // count)
+
+            logs = continuation_logs(runner, asked, heard).reshape(len(part), count)
+            chosen[start : start + slab] = (logs / sizes).argmax(1)
+        return chosen
+
+    @property
+    def _longest(self) -> int:
+        known = (model_config(self.model_folder) or {}).get("max_position_embeddings")
+        return min(LONGEST, known) if isinstance(known, int) and known > 1 else LONGEST
+
+    def _asked(self, text: str) -> list[Continued]:
+        prompt = self.template.replace(SLOT, text)
+        return [
+            cut_continuation(self._tokenizer, prompt, f" {label}", self._longest)
+            for label in self.classes
+        ]
+
+    @cached_property
+    def _tokenizer(self):  # noqa: ANN202  (transformers gives it no one type)
+        return open_tokenizer(self.model_folder)
+
+
+def cut_continuation(tokenizer, context: str, following: str, longest: int) -> Continued:
+    """Cut a context and what follows into tokens; of a long context the end is kept.
+
+    A token that reaches from the context into what follows counts as what follows.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        context: What the model reads.
+        following: What it is asked about.
+        longest: Tokens at most.
+    Raises:
+        TaskError: there is no context, or what follows alone is too long.
+    """
+    coded = tokenizer(context + following, add_special_tokens=False, return_offsets_mapping=True)
+    ids, ends = coded["input_ids"], [end for _, end in coded["offset_mapping"]]
+    start = next((i for i, end in enumerate(ends) if end > len(context)), len(ids))
+    cut = max(0, len(ids) - longest)
+    if start - cut < 1 or start == len(ids):
+        raise TaskError(
+            f"{following.strip()[:60]!r}: must follow at least one token of context and fit into "
+            f"{longest} tokens together, it has {len(ids) - start}.",
+            "Use shorter labels, or a prompt.",
+        )
+    return Continued(tuple(ids[cut:]), start - cut)
+
+
+def continuation_logs(
+    runner: Runner, asked: Sequence[Continued], pause: Pause | None = None
+) -> np.ndarray:
+    """Return the natural log-probability of what follows each context, float64 (n,)."""
+    every = np.unique([i for each in asked for i in each.ids]) if asked else np.empty(0, np.int64)
+    vocabulary = check_tokens(runner, every)
+    most = tokens_at_once(runner, max(1, MAX_LOGITS // vocabulary))
+    logs, done = np.zeros(len(asked)), 0
+    with torch.inference_mode():
+        for rows in batches([len(each.ids) for each in asked], most):
+            if pause is not None:
+                pause(done)
+            # What stands on the right of a token is never seen from it: padding needs no mask.
+            ids, _ = padded([asked[i].ids for i in rows], 0)
+            logits = runner.module(input_ids=ids).logits.float()  # (n, longest, words)
+            for row, i in enumerate(rows):
+                start, stop = asked[i].start, len(asked[i].ids)
+                said = logits[row, start - 1 : stop - 1].log_softmax(-1)
+                chosen = ids[row, start:stop, None]
+                logs[i] = float(said.gather(1, chosen).double().sum())
+            done += len(rows)
+    return logs
