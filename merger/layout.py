@@ -7,13 +7,29 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from merger.errors import SourceError
-from merger.header import QUANTISED, FileHeader, Place, read_header, shown
+from merger.header import FileHeader, Place, read_header, shown
 from merger.plain_json import PARTS, parse_json
+from merger.quantised import refuse_quantised
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+# Weights of other programs.
+OTHERS = {
+    ".gguf": "GGUF files, mostly quantised, for llama.cpp",
+    ".h5": "weights of TensorFlow",
+    ".msgpack": "weights of Flax",
+    ".onnx": "an ONNX graph",
+}
+OTHER_HINT = "Give the checkpoint that it was made from, as safetensors."
 SHARD_NAME = re.compile(r"[^./\\:][^/\\:]*\.safetensors")
+# Names stay as they are, and a head stays where it is: a class of transformers could lose both.
+CONVERT = (
+    'python -c "import glob, torch; from safetensors.torch import save_file; '
+    "save_file({{k: v.clone().contiguous() for f in sorted(glob.glob('{}')) "
+    "for k, v in torch.load(f, 'cpu', weights_only=True).items()}}, 'model.safetensors', "
+    "{{'format': 'pt'}})\""
+)
 MAX_JSON_BYTES = 50_000_000
 # Half a million merges of a tokenizer, each a list of two.
 MOST_PARTS = 4 * PARTS
@@ -43,7 +59,7 @@ def read_layout(path: Path) -> Layout:
         raise SourceError(
             f"{path} does not exist.", "Give the folder of a model: config.json and *.safetensors."
         )
-    _refuse_quantised(path, layout.places, model_config(path if path.is_dir() else path.parent))
+    refuse_quantised(path, layout.places, model_config(path if path.is_dir() else path.parent))
     return layout
 
 
@@ -113,6 +129,9 @@ def _read_only_file(folder: Path) -> Layout:
     pickles = [name for name in names if name.lower().endswith(PICKLES) and "training" not in name]
     if pickles:
         raise _pickled(folder, pickles)
+    for suffix, what in OTHERS.items():
+        if any(name.lower().endswith(suffix) for name in names):
+            raise SourceError(f"{folder} holds {what}, and no safetensors file.", OTHER_HINT)
     raise SourceError(
         f"{folder} holds no safetensors file.",
         "Give the folder of a model: config.json and *.safetensors.",
@@ -156,29 +175,10 @@ def _check_shard_name(index: Path, key: str, name: object) -> None:
 
 def _pickled(path: Path, names: list[str]) -> SourceError:
     listed = ", ".join(shown(name) for name in names[:3]) + (", …" if len(names) > 3 else "")
+    whole = [name for name in names if name.startswith("pytorch_model") and name.endswith(".bin")]
+    pattern = "pytorch_model*.bin" if whole else "*" + Path(names[0]).suffix
     return SourceError(
         f"{path} holds pickled weights ({listed}), and opening a pickle runs code from it.",
-        'If you trust it, convert it once: python -c "from transformers import AutoModel as M; '
-        "M.from_pretrained('DIR').save_pretrained('NEW')\" writes safetensors.",
+        "Convert it once, in its folder, with this, which reads numbers only and runs nothing: "
+        + CONVERT.format(pattern),
     )
-
-
-def _refuse_quantised(
-    path: Path, places: Mapping[str, Place], config: dict[str, Any] | None
-) -> None:
-    hint = "Merge the checkpoint it was quantised from, and quantise the result."
-    settings = (config or {}).get("quantization_config")
-    if settings:
-        method = settings.get("quant_method") if isinstance(settings, dict) else settings
-        raise SourceError(
-            f"{path} is quantised (quantization_config: {shown(method)}): its stored numbers are "
-            "codes and cannot be averaged.",
-            hint,
-        )
-    for key, place in places.items():
-        if place.info.dtype in QUANTISED:
-            raise SourceError(
-                f"{path} is quantised: {shown(key)} is {place.info.dtype}, and only "
-                "F16, BF16, F32 and F64 can be merged.",
-                hint,
-            )

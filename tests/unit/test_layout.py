@@ -73,7 +73,7 @@ def test_several_files_without_an_index_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.ckpt", "weights.pt", "w.pth"])
 def test_pickles_are_refused_with_the_way_to_convert_them(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x80\x04.")
-    assert "save_pretrained" in refusal(tmp_path)
+    assert "weights_only=True" in refusal(tmp_path)
     assert "runs code" in refusal(tmp_path / name)
 
 
