@@ -228,7 +228,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _create(self, user: str | None) -> None:
         asked = json.loads(self.body)
         name = f"{asked.get('organization') or user}/{asked['name']}"
-        if user is None or user in READ_ONLY or name.partition("/")[0] != user:
+        if user is None:
+            self._say(401, {"error": "who are you"})
+        elif user in READ_ONLY or name.partition("/")[0] != user:
             self._say(403, {"error": "no rights"}, {"X-Error-Message": "no rights"})
         elif name in self.hub.repos:
             self._say(409, {"error": "You already created this model repo"})
