@@ -2,6 +2,7 @@
 
 import hashlib
 import mmap
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Lock
@@ -108,7 +109,8 @@ class FileCheckpoint:
 
     def _check_file(self, path: Path) -> None:
         try:
-            stat = path.stat()
+            # Asked at every read; pathlib would take longer than the system.
+            stat = os.stat(path)  # noqa: PTH116
             now = (stat.st_size, stat.st_mtime_ns)
         except OSError:
             now = None

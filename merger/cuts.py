@@ -8,6 +8,8 @@ import numpy as np
 from merger.counts import Counts
 
 ALL = 1 << 62
+# Bins of a histogram that are looked at together first.
+GROUP = 256
 # From this length on a sample finds the cut faster than a partition of everything.
 SAMPLED = 1 << 16
 
@@ -130,15 +132,21 @@ class _Search:
 
     def pick(self, histogram: np.ndarray) -> int:
         """Choose the bin in which the k-th largest lies, and count what lies above it."""
-        above = np.cumsum(histogram[::-1])
-        at = int(np.searchsorted(above, self.left))
-        self.left -= int(above[at - 1]) if at else 0
-        chosen = len(histogram) - 1 - at
+        # First the group of bins, then the bin: a few sums instead of one for every bin.
+        groups = histogram.reshape(-1, GROUP)
+        group = self._pass_by(groups.sum(axis=1))
+        chosen = group * GROUP + self._pass_by(groups[group])
         if self.left == histogram[chosen]:
             self.last = ALL
         else:
             self.last = -1
         return chosen
+
+    def _pass_by(self, counts: np.ndarray) -> int:
+        above = np.cumsum(counts[::-1])
+        at = int(np.searchsorted(above, self.left))
+        self.left -= int(above[at - 1]) if at else 0
+        return len(counts) - 1 - at
 
     def cut(self) -> Cut:
         return Cut(float(np.array([self.bits], np.uint32).view(np.float32)[0]), self.last)

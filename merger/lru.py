@@ -23,6 +23,7 @@ class Lru(Generic[V]):
         self._cost = cost
         self._lock = Lock()
         self._kept: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
+        self._used = 0
         self._making: dict[Hashable, Lock] = {}
 
     def __len__(self) -> int:
@@ -32,7 +33,7 @@ class Lru(Generic[V]):
     def used(self) -> int:
         """How much of the budget is taken."""
         with self._lock:
-            return sum(cost for _, cost in self._kept.values())
+            return self._used
 
     def values(self) -> list[V]:
         """Return what is kept, the most recently used first."""
@@ -51,12 +52,11 @@ class Lru(Generic[V]):
         """Keep a value, and let go of old ones that exceed the budget."""
         cost = self._cost(value)
         with self._lock:
+            self._let_go(key)
             self._kept[key] = (value, cost)
-            self._kept.move_to_end(key)
-            total = sum(each for _, each in self._kept.values())
-            while total > self.budget and len(self._kept) > 1:
-                _, (_, freed) = self._kept.popitem(last=False)
-                total -= freed
+            self._used += cost
+            while self._used > self.budget and len(self._kept) > 1:
+                self._let_go(next(iter(self._kept)))
 
     def get_or_make(self, key: Hashable, make: Callable[[], V]) -> V:
         """Return the kept value, or make it; who asks meanwhile waits and gets the same one."""
@@ -79,9 +79,13 @@ class Lru(Generic[V]):
     def drop(self, key: Hashable) -> None:
         """Let go of one value, if it is kept."""
         with self._lock:
-            self._kept.pop(key, None)
+            self._let_go(key)
 
     def clear(self) -> None:
         """Let go of everything."""
         with self._lock:
             self._kept.clear()
+            self._used = 0
+
+    def _let_go(self, key: Hashable) -> None:
+        self._used -= self._kept.pop(key, (None, 0))[1]
