@@ -16,8 +16,10 @@ BUFFERS = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cache
 # Equal shapes do not make equal models where one of these differs.
 TELLING = (
     "model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-    "rope_theta", "hidden_act", "hidden_activation", "layer_norm_eps", "rms_norm_eps",
-    "tie_word_embeddings", "vocab_size",
+    "head_dim", "rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor",
+    "max_position_embeddings", "sliding_window", "hidden_act", "hidden_activation",
+    "layer_norm_eps", "rms_norm_eps", "num_experts_per_tok", "attn_logit_softcapping",
+    "final_logit_softcapping", "query_pre_attn_scalar", "tie_word_embeddings", "vocab_size",
 )  # fmt: skip
 WORDS = (
     "Say which words the result has: `tokenizer: {source: union}` in the recipe for those of all "
@@ -253,13 +255,20 @@ def _dtypes(reference: Checkpoint, expert: Checkpoint, mergeable: tuple[str, ...
 
 
 def _configs(reference: Checkpoint, expert: Checkpoint) -> Found:
-    ours, theirs = reference.config() or {}, expert.config() or {}
+    ours, theirs = _settings(reference), _settings(expert)
     other = [k for k in TELLING if k in ours and k in theirs and ours[k] != theirs[k]]
     if not other:
         return []
     listed = ", ".join(f"{k} is {shown(theirs[k])} here, {shown(ours[k])} there" for k in other)
     remedy = f"The result keeps the config of {reference.label}: check that this is what you mean."
     return [("note", f"its config differs from {reference.label}: {listed}.", remedy)]
+
+
+def _settings(model: Checkpoint) -> dict[str, Any]:
+    """Return a config with the settings of its language model, where it has parts, beside it."""
+    table = model.config() or {}
+    inner = table.get("text_config")
+    return (inner if isinstance(inner, dict) else {}) | table
 
 
 def _prefix_remedy(missing: tuple[str, ...], extra: tuple[str, ...]) -> str:

@@ -1,36 +1,30 @@
 """Say, from headers and configs only, whether a merge will work and what it will cost."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from threading import Event
+from typing import Any
 
-from merger.align import AlignReport, Problem, align
+from merger.align import Problem, align
 from merger.checkpoint import Checkpoint
 from merger.companions import check_tokenizer
-from merger.errors import MergeError
-from merger.footprint import pieces_at_once
-from merger.header import BITS
+from merger.cost import Cost, cost_of
+from merger.errors import Cancelled, MergeError
 from merger.layered import LayeredCheckpoint
+from merger.lineage import Lineage, lineage_of
+from merger.model_facts import ModelFacts, facts_of
 from merger.notices import notices
-from merger.pieces import BLOCK
-from merger.plan import Plan, plan
+from merger.plan import plan
+from merger.progress import Report
 from merger.recipe import Recipe
 from merger.sources import SourceRules, open_source
+from merger.speech import speech_notes
 from merger.tokenizers import match_vocabularies
 
-# Rough, and said to be so: bytes a second of a disk, and entries a second and expert that one core
-# merges with a method of the linear family (benchmarks/ holds what was measured).
-READ_RATE = 1.2e9
-WRITE_RATE = 1.2e9
-ENTRY_RATE = 2.5e8
-# The same for each feed that is more than reading: random draws, statistics from a first pass.
-FEED_RATE = 5e7
-# What torch and its libraries take before the first tensor.
-PROGRAM_BYTES = 300_000_000
+NO_LINEAGE = Lineage((), "", ())
+NOTHING = Cost(0, 0, 0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +38,8 @@ class DoctorReport:
         peak_bytes: Memory it takes at most, estimated; mapped files not counted.
         disk_bytes: What the result takes on disk.
         seconds: How long it takes, estimated.
+        models: What each model is, base first.
+        licence: Which licences the models state, and what the result inherits.
     """
 
     verdict: str
@@ -52,6 +48,8 @@ class DoctorReport:
     peak_bytes: int
     disk_bytes: int
     seconds: float
+    models: tuple[ModelFacts, ...] = ()
+    licence: Lineage = NO_LINEAGE
 
     @property
     def is_well(self) -> bool:
@@ -61,7 +59,11 @@ class DoctorReport:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         plain = {name: getattr(self, name) for name in self.__slots__}
-        return plain | {"problems": [problem._asdict() for problem in self.problems]}
+        return plain | {
+            "problems": [problem._asdict() for problem in self.problems],
+            "models": [facts.to_json() for facts in self.models],
+            "licence": self.licence.to_json(),
+        }
 
 
 def doctor(
@@ -70,6 +72,8 @@ def doctor(
     out: Path | None = None,
     base_dir: Path | None = None,
     roots: SourceRules | Sequence[Path] | None = None,
+    report: Report | None = None,
+    cancel: Event | None = None,
 ) -> DoctorReport:
     """Look at the models of a recipe without merging them.
 
@@ -78,61 +82,71 @@ def doctor(
         out: Where to, when the space there is to be looked at too.
         base_dir: Folder that relative paths start from.
         roots: What a visitor may open; None opens everything.
+        report: Told of bytes that have to be fetched first.
+        cancel: Stops what is fetched.
     """
     problems: list[Problem] = []
     named = [("base", recipe.base, None)] if recipe.base is not None else []
     named += [(e.name, e.source, e.step) for e in recipe.experts]
-    opened: list[Checkpoint] = []
+    opened: list[tuple[str, Checkpoint]] = []
     for name, source, step in named:
         try:
-            base = opened[0] if opened and recipe.base is not None else None
-            opened.append(open_source(source, step, base_dir=base_dir, roots=roots, base=base))
+            base = opened[0][1] if opened and recipe.base is not None else None
+            model = open_source(
+                source, step, base_dir=base_dir, roots=roots, base=base,
+                report=report, cancel=cancel,
+            )  # fmt: skip
+            opened.append((name, model))
+        except Cancelled:
+            raise
         except MergeError as error:
             problems.append(Problem("error", error.message, name, error.hint))
     if problems or not recipe.experts:
         problems += _recipe_problems(recipe)
-        return DoctorReport(_verdict(problems), tuple(problems), 0, 0, 0, 0.0)
+        return DoctorReport(_verdict(problems), tuple(problems), *NOTHING)
+    licence = lineage_of(opened)
+    found, cost = _examine(recipe, [model for _, model in opened])
+    problems += _layer_notes(opened) + found
+    problems += [Problem("note", warning, "licence", "") for warning in licence.warnings]
+    problems += _space_problems(out, cost.disk_bytes)
+    facts = tuple(facts_of(name, model) for name, model in opened)
+    return DoctorReport(_verdict(problems), tuple(problems), *cost, facts, licence)
+
+
+def _examine(recipe: Recipe, opened: Sequence[Checkpoint]) -> tuple[list[Problem], Cost]:
+    """Return what stands in the way of a merge of open models, and what it costs."""
+    problems: list[Problem] = []
     base = opened[0] if recipe.base is not None else None
-    experts = opened[len(opened) - len(recipe.experts) :]
-    problems += _layer_notes(named, opened)
+    experts = tuple(opened[len(opened) - len(recipe.experts) :])
     try:
         base, experts, tokenizer = match_vocabularies(recipe, base, experts)
         check_tokenizer(base if base is not None else experts[0], experts, tokenizer)
         problems += [Problem("note", note, "tokenizer", "") for note in tokenizer.notes]
+        problems += speech_notes(
+            base if base is not None else experts[0],
+            experts,
+            is_chosen=recipe.tokenizer is not None and recipe.tokenizer.source is not None,
+        )
     except MergeError as error:
         problems.append(Problem("error", error.message, "recipe", error.hint))
     report = align(base, experts, read_heads=False)
     problems += report.problems
-    cost = Cost(0, 0, 0, 0.0)
     try:
         planned = plan(recipe.resolved(), base, experts, report)
         problems += [Problem(n.severity, n.what, "recipe", n.remedy) for n in notices(planned)]
-        cost = _cost(planned, report, experts, base)
+        return problems, cost_of(planned, report, experts, base)
     except MergeError as error:
-        problems.append(Problem("error", error.message, "recipe", error.hint))
-    problems += _space_problems(out, cost.disk_bytes)
-    return DoctorReport(_verdict(problems), tuple(problems), *cost)
+        return [*problems, Problem("error", error.message, "recipe", error.hint)], NOTHING
 
 
-def _layer_notes(
-    named: Sequence[tuple[str, str, int | None]], opened: Sequence[Checkpoint]
-) -> list[Problem]:
+def _layer_notes(opened: Sequence[tuple[str, Checkpoint]]) -> list[Problem]:
     """Return what is to be known of models that are put together from layers."""
     return [
         Problem("note", note, name, "")
-        for (name, _, _), model in zip(named, opened, strict=True)
+        for name, model in opened
         if isinstance(model, LayeredCheckpoint)
         for note in model.notes
     ]
-
-
-class Cost(NamedTuple):
-    """Estimates, in the order of DoctorReport."""
-
-    parameters: int
-    peak_bytes: int
-    disk_bytes: int
-    seconds: float
 
 
 def _recipe_problems(recipe: Recipe) -> list[Problem]:
@@ -141,38 +155,6 @@ def _recipe_problems(recipe: Recipe) -> list[Problem]:
     except MergeError as error:
         return [Problem("error", error.message, "recipe", error.hint)]
     return []
-
-
-def _cost(
-    planned: Plan, report: AlignReport, experts: Sequence[Checkpoint], base: Checkpoint | None
-) -> Cost:
-    out_bytes = {t.key: t.numel * BITS[t.out_dtype] // 8 for t in planned.tensors}
-    entries = sum(t.numel for t in planned.tensors)
-    disk = sum(out_bytes.values())
-    for origin in report.tied.values():
-        disk += out_bytes.get(origin, 0)
-        entries += planned.by_key[origin].numel if origin in planned.by_key else 0
-    disk *= planned.n if planned.method.output == "per_task" else 1
-    models = ([] if base is None else [base]) + list(experts[: planned.n])
-    read = sum(info.nbytes for model in models for info in model.tensors.values())
-    feeds = [use.feed for stage in planned.stages for use in stage.method.feeds]
-    passes = 2 if any(feed.surveyed for feed in feeds) else 1
-    slow = len({feed.name for feed in feeds if feed.surveyed or feed.name == "uniform"})
-    compute = planned.numel * planned.n * (1 / ENTRY_RATE + slow / FEED_RATE)
-    # Reading, computing and writing overlap; the slowest of them is what one waits for.
-    seconds = max(passes * read / READ_RATE, disk / WRITE_RATE, compute)
-    return Cost(entries, _peak(planned), disk, round(seconds, 1))
-
-
-def _peak(planned: Plan) -> int:
-    """Return the pieces that all workers hold at once, over what the program itself takes."""
-    if not planned.merged:
-        return PROGRAM_BYTES
-    scope = planned.scope_at(planned.merged[0].settings)
-    largest = max(t.numel for t in planned.merged)
-    pieces = {"element": min(largest, BLOCK), "model": planned.numel}
-    workers = min(os.cpu_count() or 1, 8) if scope == "element" else 1
-    return PROGRAM_BYTES + ceil(workers * pieces_at_once(planned) * 4 * pieces.get(scope, largest))
 
 
 def _space_problems(out: Path | None, needed: int) -> list[Problem]:

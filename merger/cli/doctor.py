@@ -8,10 +8,13 @@ from merger.cli.common import (
     add_json,
     add_recipe,
     print_json,
+    print_table,
     read_recipe,
     visible,
     words_for_bytes,
 )
+
+HEADS = ("MODEL", "ARCHITECTURE", "LAYERS", "PARAMETERS", "DTYPE", "ROWS", "TOKENS", "HEAD")
 
 
 def add(commands: Any) -> None:
@@ -48,7 +51,20 @@ def _show(found: dict[str, Any]) -> None:
         print(f"  {problem['severity']}: {visible(problem['what'])}{where}")
         if problem["remedy"]:
             print(f"    {visible(problem['remedy'])}")
+    if found["models"]:
+        print()
+        print_table(HEADS, [_row(model) for model in found["models"]])
+        print()
+        print(f"licence:    {visible(found['licence']['sentence'])}")
     print(f"parameters: {found['parameters']:,}")
     print(f"memory:     {words_for_bytes(found['peak_bytes'])} at most")
     print(f"disk:       {words_for_bytes(found['disk_bytes'])}")
     print(f"time:       about {max(found['seconds'], 1):.0f} s")
+
+
+def _row(model: dict[str, Any]) -> tuple[str, ...]:
+    dtypes = " ".join(list(model["dtypes"])[:2])
+    counts = [model["layers"], model["parameters"], model["rows"], model["tokens"]]
+    layers, entries, rows, tokens = ["" if count is None else f"{count:,}" for count in counts]
+    head = {True: "shared", False: "own", None: ""}[model["tied"]]
+    return model["name"], model["architecture"], layers, entries, dtypes, rows, tokens, head

@@ -19,6 +19,7 @@ from merger.cli.common import (
     visible,
     words_for_bytes,
 )
+from merger.cli.extract import show_adapter
 from merger.cli.progress import progress_bar
 from merger.errors import RecipeError
 from merger.layout import read_json
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     """Merge; with --check the exit code is 1 when the result is not fit for use."""
     recipe = read_recipe(args.recipe)
     with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
-        _say_notices(recipe, report, cancel)
+        _look_before(args, recipe, report, cancel)
     if args.adapter is not None:
         if args.check:
             raise RecipeError(
@@ -131,15 +132,20 @@ def _check(args: argparse.Namespace, path: Path) -> "list[SelfTest]":
         return [self_test(folder, report=report, cancel=cancel) for folder in written_models(path)]
 
 
-def _say_notices(recipe: Recipe, report: Report | None, cancel: Event) -> None:
-    """Say on the error output what is valid in a recipe but surely not meant."""
-    from merger.models import open_models  # noqa: PLC0415  (a wrong path is told before it loads)
-    from merger.notices import notices  # noqa: PLC0415
+def _look_before(
+    args: argparse.Namespace, recipe: Recipe, report: Report | None, cancel: Event
+) -> None:
+    """Say on the error output what the doctor notices; what forbids the merge ends it here."""
+    from merger.preflight import preflight  # noqa: PLC0415  (a wrong path is told before it loads)
 
-    for notice in notices(open_models(recipe, report=report, cancel=cancel).plan):
-        print(
-            visible(f"{notice.severity}: {notice.what} {notice.remedy}".strip()), file=sys.stderr
-        )
+    # What a killed merge left there, or what is replaced, is no lack of space.
+    whole = not (args.resume or args.force or args.adapter is not None)
+
+    def tell(line: str) -> None:
+        print(visible(line), file=sys.stderr)
+
+    out = args.out if whole else None
+    preflight(recipe, tell=tell, out=out, report=report, cancel=cancel)
 
 
 def _write_adapter(args: argparse.Namespace, recipe: Recipe) -> None:
@@ -152,5 +158,4 @@ def _write_adapter(args: argparse.Namespace, recipe: Recipe) -> None:
     if args.json:
         print_json(found.to_json())
     else:
-        matrices = f"{len(found.fits)} matrices, rank {found.rank}"
-        print(f"{visible(found.path)}: {matrices}, {found.error:.2%} of the change is lost")
+        show_adapter(found.to_json())

@@ -7,6 +7,7 @@ from typing import Any
 from merger.engine import merge
 from merger.lazy import torch
 from merger.outcome import outcome_of
+from merger.preflight import preflight
 from merger.progress import Report
 from merger.recipe import Recipe
 from merger.refactor import merge_to_adapter
@@ -16,7 +17,7 @@ from merger.workspace import safe_name
 def merge_in_background(
     payload: dict[str, Any], report: Report, cancel: threading.Event
 ) -> dict[str, Any]:
-    """Run a real merge into the job's own folder.
+    """Look at a recipe, then run the real merge into the job's own folder.
 
     Args:
         payload: `recipe` in its JSON form, `folder` of the job, and, when wished, `name` of
@@ -31,12 +32,15 @@ def merge_in_background(
     base_dir = None if start is None else Path(start)
     roots = [Path(root) for root in payload["roots"]] if "roots" in payload else None
     places: dict[str, Any] = {"base_dir": base_dir, "roots": roots}
+    told: list[str] = []
+    preflight(recipe, tell=told.append, report=report, cancel=cancel, **places)
     if "adapter" in payload:
         rank = int(payload["adapter"])
         made = merge_to_adapter(recipe, out, rank, report=report, cancel=cancel, **places)
-        return outcome_of(Path(made.path), recipe, **places) | {"adapter": made.to_json()}
+        done = outcome_of(Path(made.path), recipe, **places)
+        return done | {"notes": told, "adapter": made.to_json()}
     path = merge(recipe, out, report=report, cancel=cancel, **places, **options)
-    return outcome_of(path, recipe, **places)
+    return outcome_of(path, recipe, **places) | {"notes": told}
 
 
 def warm_up() -> None:

@@ -30,7 +30,8 @@ def test_models_that_fit_get_a_verdict_and_their_cost(recipe: Recipe) -> None:
     assert 3e8 < report.peak_bytes < 4e8
     assert report.seconds >= 0
     assert list(report.to_json()) == [
-        "verdict", "problems", "parameters", "peak_bytes", "disk_bytes", "seconds",
+        "verdict", "problems", "parameters", "peak_bytes", "disk_bytes", "seconds", "models",
+        "licence",
     ]  # fmt: skip
     assert json.loads(json.dumps(report.to_json()))["problems"][0] == {
         "severity": "note",

@@ -1,0 +1,48 @@
+"""Look before a merge: what stands against it stops it, and what is to be known is told."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from merger.doctor import DoctorReport, doctor
+from merger.errors import MergeError
+from merger.models import open_models
+from merger.progress import Report
+from merger.recipe import Recipe
+from merger.sources import SourceRules
+
+
+def preflight(
+    recipe: Recipe,
+    *,
+    tell: Callable[[str], None],
+    out: Path | None = None,
+    base_dir: Path | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
+    report: Report | None = None,
+    cancel: Event | None = None,
+) -> DoctorReport:
+    """Ask the doctor about a recipe, tell what was noticed, and stop where a merge would.
+
+    Args:
+        recipe: What is to be merged.
+        tell: Told each thing in one line.
+        out: Where to, when the space there counts.
+        base_dir: Folder that relative paths start from.
+        roots: What a visitor may open; None opens everything.
+        report: Told of bytes that have to be fetched first.
+        cancel: Stops what is fetched.
+    Raises:
+        MergeError: what forbids the merge, of the kind that the merge itself raises.
+    """
+    places: dict[str, Any] = {"base_dir": base_dir, "roots": roots, "cancel": cancel}
+    found = doctor(recipe, out=out, report=report, **places)
+    for problem in found.problems:
+        where = "" if problem.where == "recipe" else f"{problem.where}: "
+        tell(f"{problem.severity}: {where}{problem.what} {problem.remedy}".strip())
+    if not found.is_well:
+        open_models(recipe, **places)
+        error = next(p for p in found.problems if p.severity == "error")
+        raise MergeError(f"{error.where}: {error.what}", error.remedy)
+    return found
