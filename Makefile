@@ -79,6 +79,7 @@ bench: $(VENV)/.dev ## Measure the live page, large models, and decompositions; 
 	$(BIN)/python -m benchmarks.large_page
 	$(BIN)/python -m benchmarks.spectral 2048 5504 4
 	$(BIN)/python -m benchmarks.visitors
+	$(BIN)/python -m benchmarks.doctor
 
 bench-merge: $(ORACLES)/.done ## Merge whole models beside mergekit; results in benchmarks/merge.md
 	$(BIN)/python -m benchmarks.merge --millions 300

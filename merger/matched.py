@@ -7,6 +7,7 @@ for a token that the model does not know.
 import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -64,14 +65,20 @@ class MatchedCheckpoint:
         self._reference = models[reference]
         self._plan = plan
         self._config = dict(config or {})
-        self._runs = _runs(plan.own[index])
-        self._starts = [run.start for run in self._runs]
         self._means: dict[str, Tensor] = {}
         self._lock = Lock()
         infos = {key: self._resized(key) for key in self.keys}
         self.tensors: Mapping[str, TensorInfo] = MappingProxyType(
             {key: infos.get(key, info) for key, info in self.model.tensors.items()}
         )
+
+    @cached_property
+    def _runs(self) -> list[Run]:
+        return _runs(self._plan.own[self._index])
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [run.start for run in self._runs]
 
     def _resized(self, key: str) -> TensorInfo:
         info = self.model.tensors[key]

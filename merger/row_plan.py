@@ -104,19 +104,21 @@ def plan_rows(
     rows = max(voices[donor].rows, max(ids.values(), default=-1) + 1)
     rows += -rows % (pad or 1)
     spare = sorted(set(range(rows)) - set(ids.values()))
-    own = [array("q", [FILL]) * rows for _ in voices]
+    own = [_own_rows(voice, ids, rows) for voice in voices]
+    lacking = {new for mine in own for new in ids.values() if mine[new] == FILL}
     fills: dict[int, tuple[Row, ...]] = {}
     for token, new in ids.items():
         said = tokens.get(token)
+        if new not in lacking and said is None:
+            continue
         owners = [voice.row_of(token) for voice in voices]
-        forced = said is not None and said.force
-        for mine, row in zip(own, owners, strict=True):
-            mine[new] = FILL if forced or row is None else row
-        if forced or None in owners:
-            fills[new] = _fill(token, said, voices, owners, named, has_base)
-        elif said is not None and said.source is not None:
-            # A wrong name must not pass because every model happens to know the token.
-            _fill(token, said, voices, owners, named, has_base)
+        # A wrong name must not pass because every model happens to know the token.
+        fill = _fill(token, said, voices, owners, named, has_base)
+        if said is not None and said.force:
+            for mine in own:
+                mine[new] = FILL
+        if (said is not None and said.force) or None in owners:
+            fills[new] = fill
     taken = [set(voice.vocabulary.ids.values()) for voice in voices]
     for new in spare:
         kept = new < voices[donor].rows
@@ -126,6 +128,16 @@ def plan_rows(
         if kept:
             fills[new] = (Row(donor, new),)
     return RowPlan(rows, array("q", sorted(set(ids.values()))), tuple(own), fills)
+
+
+def _own_rows(voice: Voice, ids: Mapping[str, int], rows: int) -> array[int]:
+    """Return for each new row the model's own row of its token, FILL where it has none."""
+    mine, there = array("q", [FILL]) * rows, voice.vocabulary.ids
+    for token, new in ids.items():
+        row = there.get(token, FILL)
+        if row < voice.rows:
+            mine[new] = row
+    return mine
 
 
 def _fill(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -50,7 +51,7 @@ class Vocabulary(NamedTuple):
 
     def is_like(self, other: "Vocabulary") -> bool:
         """Whether every token has the same id in both."""
-        return self.mark == other.mark and dict(self.ids) == dict(other.ids)
+        return self is other or (self.mark == other.mark and self.ids == other.ids)
 
 
 def read_vocabulary(folder: Path | None) -> Vocabulary | None:
@@ -137,7 +138,11 @@ def _whole(pairs: Iterable[tuple[Any, Any]]) -> dict[str, int]:
 
 
 def _ordered(ids: Mapping[str, int]) -> Mapping[str, int]:
-    return MappingProxyType(dict(sorted(ids.items(), key=lambda pair: (pair[1], pair[0]))))
+    numbers = list(ids.values())
+    # Most files list them in order, and vocabularies are long.
+    if any(a >= b for a, b in pairwise(numbers)):
+        ids = dict(sorted(ids.items(), key=lambda pair: (pair[1], pair[0])))
+    return MappingProxyType(dict(ids))
 
 
 def vocabulary_rows(model: Checkpoint) -> int | None:
