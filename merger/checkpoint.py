@@ -1,7 +1,6 @@
 """Read the tensors of a model piece by piece, without loading it."""
 
 import hashlib
-import mmap
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from merger.errors import SourceError
 from merger.header import TensorInfo
 from merger.layout import model_config, read_layout
 from merger.lazy import Tensor, torch
-from merger.mapping import fetch_pages, open_map
+from merger.mapping import MappedFile
 
 # safetensors' words on the left, torch's names on the right.
 TORCH_NAMES: Mapping[str, str] = MappingProxyType(
@@ -73,7 +72,7 @@ class FileCheckpoint:
         )
         self._places = layout.places
         self._files = {header.path: (header.size, header.mtime_ns) for header in layout.files}
-        self._maps: dict[Path, mmap.mmap] = {}
+        self._maps: dict[Path, MappedFile] = {}
         self._lock = Lock()
 
     def config(self) -> dict[str, Any] | None:
@@ -87,13 +86,12 @@ class FileCheckpoint:
         stop = place.info.numel if stop is None else min(stop, place.info.numel)
         if stop <= start:
             return torch.empty(0, dtype=dtype)
-        # A mapped file that has shrunk would end the whole process at the first touch.
         self._check_file(place.path)
-        data = self._map(place.path)
+        file = self._map(place.path)
         at = place.start + start * dtype.itemsize
         size = (stop - start) * dtype.itemsize
-        raw = torch.frombuffer(data, dtype=torch.uint8, count=size, offset=at)
-        fetch_pages(raw.data_ptr(), size, place.path)
+        file.fetch(at, size)
+        raw = torch.frombuffer(file.data, dtype=torch.uint8, count=size, offset=at)
         if at % dtype.itemsize:
             return torch.frombuffer(bytearray(raw.numpy().data), dtype=dtype)
         return raw.view(dtype)
@@ -106,6 +104,10 @@ class FileCheckpoint:
         """Raise SourceError if a weight file is not the one that was opened."""
         for path in self._files:
             self._check_file(path)
+        with self._lock:
+            maps = list(self._maps.values())
+        for file in maps:
+            file.check()
 
     def _check_file(self, path: Path) -> None:
         try:
@@ -120,10 +122,10 @@ class FileCheckpoint:
                 "Start again when nothing writes to it any more.",
             )
 
-    def _map(self, path: Path) -> mmap.mmap:
+    def _map(self, path: Path) -> MappedFile:
         with self._lock:
             if path not in self._maps:
-                self._maps[path] = open_map(path)
+                self._maps[path] = MappedFile(path)
             return self._maps[path]
 
 

@@ -179,6 +179,10 @@ class output_errors:  # noqa: N801  reads as a statement: with output_errors(tar
             what, hint = "the file grew beyond the size allowed here", "Raise the file-size limit."
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             what, hint = "it is not writable", "Choose a folder that you may write to."
+        elif error.errno == errno.EFAULT:
+            # Bytes that are copied go from a mapped file straight into the new one.
+            what = "a model that goes into it was cut short meanwhile"
+            hint = "Start again when nothing writes to the models any more."
         elif error.errno == errno.ENOTDIR:
             what, hint = "a part of its path is a file", "Choose another folder."
         else:

@@ -185,6 +185,8 @@ class _Meter:
         self._lock = threading.Lock()
         self._got: dict[str, int] = {}
         self._total = 0
+        # What is in the cache already is not told of: there is nothing to wait for.
+        self._is_fetching = False
         self.stop = threading.Event()
 
     def expect(self, size: int) -> None:
@@ -205,6 +207,7 @@ class _Meter:
         self.check()
         with self._lock:
             self._got[name] = self._got.get(name, 0) + size
+            self._is_fetching = True
             self._tell(name)
 
     def finish(self, name: str, size: int) -> None:
@@ -214,7 +217,7 @@ class _Meter:
             self._tell(name)
 
     def _tell(self, name: str) -> None:
-        if self._wish.report is not None and self._total:
+        if self._wish.report is not None and self._is_fetching:
             done = min(sum(self._got.values()), self._total)
             note = f"fetching {self._wish.name}: {name}"
             self._wish.report(Progress(done, self._total, "bytes", note))

@@ -48,6 +48,7 @@ for recipe in sorted({job["recipe"] for job in jobs}):
     with tempfile.TemporaryDirectory() as folder:
         merge(Recipe.load(Path(recipe)), Path(folder) / "out", threads=1)
 for job in jobs:
+    kept = Path(job["cut"]).read_bytes() if job["cut"] else b""
     there, here = os.pipe()
     if os.fork() == 0:
         try:
@@ -59,6 +60,8 @@ for job in jobs:
         said = pipe.read()
     _, status, used = os.wait3(0)
     code = os.waitstatus_to_exitcode(status)
+    if job["cut"]:
+        Path(job["cut"]).write_bytes(kept)
     print(json.dumps([code, used.ru_utime + used.ru_stime, said]), flush=True)
 """
 NEVER = 10**12
@@ -80,7 +83,7 @@ def job(recipe: Path, out: Path, **how: Any) -> dict[str, Any]:
         out: The folder to write.
         how: `resume`, `force`, `kill_at_byte` (of what is reported), `kill_after` (processor
             seconds), `file_limit` (bytes that a file may have), `cut` (a file to be cut short
-            to `cut_to` bytes once something has been written).
+            to `cut_to` bytes once something has been written, and whole again afterwards).
     """
     plain = {"resume": False, "force": False, "kill_at_byte": NEVER, "kill_after": 0.0}
     more = {"file_limit": 0, "cut": "", "cut_to": 0}

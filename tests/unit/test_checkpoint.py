@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 
 from merger.checkpoint import FileCheckpoint, MemoryCheckpoint
 from merger.errors import SourceError
-from merger.mapping import fetch_pages, open_map
 
 TENSORS = {
     "half": torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.bfloat16),
@@ -70,18 +69,6 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(folder: Path) -> None:
         model.read("half")
     with pytest.raises(SourceError, match="changed while it was being read"):
         model.check_unchanged()
-
-
-def test_a_mapped_part_that_is_gone_is_an_error_and_not_the_end_of_the_process(tmp_path):
-    path = tmp_path / "data"
-    path.write_bytes(bytes(range(256)) * 256)
-    view = torch.frombuffer(open_map(path), dtype=torch.uint8)
-    fetch_pages(view.data_ptr() + 5000, 60_000, path)
-    assert view[5000:65_000].tolist()[:3] == [5000 % 256, 5001 % 256, 5002 % 256]
-    os.truncate(path, 4096)
-    fetch_pages(view.data_ptr(), 4096, path)
-    with pytest.raises(SourceError, match="data cannot be read any more"):
-        fetch_pages(view.data_ptr() + 5000, 60_000, path)
 
 
 def test_more_shards_than_the_soft_limit_of_open_files_are_read(tmp_path: Path) -> None:
