@@ -7,38 +7,23 @@ the label's length in bytes: without that, short labels would win. No special to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from merger.errors import TaskError
 from merger.layout import model_config
 from merger.runner import Runner
 from merger.tasks.base import Pause
-from merger.tasks.batches import batches, padded, tokens_at_once
 from merger.tasks.classify import LONGEST, LabelledTask
-from merger.tasks.text import MAX_LOGITS, check_tokens
+from merger.tasks.continuations import Continued, continuation_logs, cut_continuation
 from merger.tasks.tokens import open_tokenizer
 
 MOST_LABELS = 50
 SLAB = 512  # prompts that are held as tokens at once
 SLOT = "{text}"
-
-
-@dataclass(frozen=True, slots=True)
-class Continued:
-    """A context and what follows it, as tokens.
-
-    Args:
-        ids: All tokens.
-        start: Number of the first token that counts.
-    """
-
-    ids: tuple[int, ...]
-    start: int
 
 
 @dataclass(frozen=True)
@@ -111,7 +96,7 @@ class LabelWordsTask(LabelledTask):
                 if pause is not None:
                     pause(start + done // count)
 
-            logs = continuation_logs(runner, asked, heard).reshape(len(part), count)
+            logs = continuation_logs(runner, asked, heard)[0].reshape(len(part), count)
             chosen[start : start + slab] = (logs / sizes).argmax(1)
         return chosen
 
@@ -130,53 +115,3 @@ class LabelWordsTask(LabelledTask):
     @cached_property
     def _tokenizer(self):  # noqa: ANN202  (transformers gives it no one type)
         return open_tokenizer(self.model_folder)
-
-
-def cut_continuation(tokenizer, context: str, following: str, longest: int) -> Continued:
-    """Cut a context and what follows into tokens; of a long context the end is kept.
-
-    A token that reaches from the context into what follows counts as what follows.
-
-    Args:
-        tokenizer: A fast tokenizer.
-        context: What the model reads.
-        following: What it is asked about.
-        longest: Tokens at most.
-    Raises:
-        TaskError: there is no context, or what follows alone is too long.
-    """
-    coded = tokenizer(context + following, add_special_tokens=False, return_offsets_mapping=True)
-    ids, ends = coded["input_ids"], [end for _, end in coded["offset_mapping"]]
-    start = next((i for i, end in enumerate(ends) if end > len(context)), len(ids))
-    cut = max(0, len(ids) - longest)
-    if start - cut < 1 or start == len(ids):
-        raise TaskError(
-            f"{following.strip()[:60]!r}: must follow at least one token of context and fit into "
-            f"{longest} tokens together, it has {len(ids) - start}.",
-            "Use shorter labels, or a prompt.",
-        )
-    return Continued(tuple(ids[cut:]), start - cut)
-
-
-def continuation_logs(
-    runner: Runner, asked: Sequence[Continued], pause: Pause | None = None
-) -> np.ndarray:
-    """Return the natural log-probability of what follows each context, float64 (n,)."""
-    every = np.unique([i for each in asked for i in each.ids]) if asked else np.empty(0, np.int64)
-    vocabulary = check_tokens(runner, every)
-    most = tokens_at_once(runner, max(1, MAX_LOGITS // vocabulary))
-    logs, done = np.zeros(len(asked)), 0
-    with torch.inference_mode():
-        for rows in batches([len(each.ids) for each in asked], most):
-            if pause is not None:
-                pause(done)
-            # What stands on the right of a token is never seen from it: padding needs no mask.
-            ids, _ = padded([asked[i].ids for i in rows], 0)
-            logits = runner.module(input_ids=ids).logits.float()  # (n, longest, words)
-            for row, i in enumerate(rows):
-                start, stop = asked[i].start, len(asked[i].ids)
-                said = logits[row, start - 1 : stop - 1].log_softmax(-1)
-                chosen = ids[row, start:stop, None]
-                logs[i] = float(said.gather(1, chosen).double().sum())
-            done += len(rows)
-    return logs

@@ -17,9 +17,10 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "perplexity": ("text", "window", "name"),
         "classify": ("text", "label", "prompt", "most", "name"),
         "images": ("most", "name"),
+        "lm-eval": ("metric", "shots", "docs", "most"),
     }
 )
-NUMBERS = {"window": 2, "most": 2}  # the least that each may be
+NUMBERS = {"window": 2, "most": 2, "shots": 0}  # the least that each may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class TaskName:
 
     Args:
         kind: One of KINDS.
-        what: A file or a folder.
+        what: A file, a folder, or a name of lm-eval.
         options: What stands after the question mark, decoded.
     """
 
@@ -47,7 +48,7 @@ class TaskName:
         given = self.options.get("name")
         if given:
             return given
-        return PurePath(self.what).stem
+        return self.what if self.kind == "lm-eval" else PurePath(self.what).stem
 
     def number(self, option: str, default: int) -> int:
         """Return an option that is a whole number."""

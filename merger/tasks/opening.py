@@ -44,6 +44,10 @@ def open_task(
         raise TaskError(
             f"{name.short}: needs the tokenizer of a model folder.", "Save the model first."
         )
+    if name.kind == "lm-eval":
+        from merger.tasks.harness import open_harness_task  # noqa: PLC0415  (optional, slow)
+
+        return open_harness_task(name, reference)
     path = Path(name.what).expanduser()
     path = path if base_dir is None else base_dir / path
     if within is not None and not path.resolve().is_relative_to(within.resolve()):

@@ -17,11 +17,8 @@ from merger.scoring import score
 from merger.tasks import choose_tasks, find_tasks
 from merger.tasks.base import Explained, Task
 from merger.tasks.classify import HeadTask
-from merger.tasks.label_words import (
-    LabelWordsTask,
-    continuation_logs,
-    cut_continuation,
-)
+from merger.tasks.continuations import continuation_logs, cut_continuation
+from merger.tasks.label_words import LabelWordsTask
 from merger.tasks.rows import LabelledRows
 from tests.builders import build_llama_family, byte_tokenizer
 from tests.heads import MOODS, save_text_head
@@ -133,7 +130,7 @@ def test_log_probabilities_are_those_of_the_words_alone(family: Path) -> None:
         cut_continuation(tokenizer, "abc def", " word", 64),
         cut_continuation(tokenizer, "0123", " no", 64),
     ]
-    found = continuation_logs(runner, asked)
+    found, _ = continuation_logs(runner, asked)
     for (context, words), log in zip((("abc def", " word"), ("0123", " no")), found, strict=True):
         ids = torch.tensor([tokenizer(context + words)["input_ids"]])
         with torch.inference_mode():

@@ -1,9 +1,15 @@
 """Names of tasks: taken apart, and refused with the near miss."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from merger.checkpoint import FileCheckpoint
 from merger.errors import TaskError
+from merger.tasks import choose_tasks
 from merger.tasks.names import parse_name
+from tests.builders import build_llama_family
 
 
 def test_a_name_is_a_kind_a_file_and_options() -> None:
@@ -43,3 +49,17 @@ def test_other_words_are_no_such_names() -> None:
 def test_wrong_options_are_refused(text: str, match: str) -> None:
     with pytest.raises(TaskError, match=match):
         parse_name(text)
+
+
+def test_without_the_harness_its_tasks_name_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = build_llama_family(tmp_path)
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    with pytest.raises(TaskError, match=r"pip install -r requirements-lm-eval.txt"):
+        choose_tasks(["lm-eval:arc_easy"], FileCheckpoint(family / "base"))
+
+
+def test_harness_tasks_keep_their_whole_name() -> None:
+    name = parse_name("lm-eval:mmlu.en?shots=5&docs=all")
+    assert name is not None and name.short == "lm-eval:mmlu.en" and name.number("shots", 0) == 5

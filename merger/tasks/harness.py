@@ -1,0 +1,304 @@
+"""Any task of lm-evaluation-harness by name: `lm-eval:NAME`, where the harness is installed.
+
+Prompts, answers and metrics are the harness's; the model, the splits, what is remembered and the
+intervals are ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from merger.checkpoint import Checkpoint
+from merger.errors import TaskError, did_you_mean
+from merger.runner import Runner
+from merger.tasks.base import Metric, Outcomes, Pause, check_split
+from merger.tasks.harness_model import HarnessModel
+from merger.tasks.names import TaskName
+from merger.tasks.splitting import divide, group_texts
+from merger.tasks.text import is_causal
+from merger.tasks.tokens import open_tokenizer, tokenizer_digest
+
+INSTALL = "Install it: pip install -r requirements-lm-eval.txt"
+SHARES = ("acc", "exact_match", "acc_norm", "em", "acc_bytes")
+BYTES = ("bits_per_byte", "byte_perplexity")
+SEED = 1234  # the harness's own
+CHUNK = 8
+
+
+def open_harness_task(name: TaskName, reference: Checkpoint) -> HarnessTask:
+    """Return a task of the harness; its examples are fetched when they are first needed.
+
+    Raises:
+        TaskError: the harness is not installed, or the models do not predict text.
+    """
+    if find_spec("lm_eval") is None:
+        raise TaskError(f"{name.short}: needs lm-evaluation-harness.", INSTALL)
+    if not is_causal(reference.config()) or reference.folder is None:
+        raise TaskError(
+            f"{name.short}: needs a causal language model, {reference.label} is none.",
+            "Use models whose config.json names a …ForCausalLM architecture.",
+        )
+    return HarnessTask(name, reference.folder)
+
+
+@dataclass(frozen=True)
+class HarnessTask:
+    """A task of the harness.
+
+    Its validation and test documents are ours; where it has only one of them, each document goes
+    to one side by a hash of its content.
+
+    Args:
+        called: Its name and options.
+        model_folder: Folder of the base, for its tokenizer.
+        include: A folder with task files to use instead of the harness's own; for tests.
+    """
+
+    called: TaskName
+    model_folder: Path
+    include: Path | None = None
+
+    expert: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`lm-eval:` and the task's name there."""
+        return self.called.short
+
+    @property
+    def title(self) -> str:
+        """The task's name in the harness."""
+        return self.called.title
+
+    @property
+    def metric(self) -> Metric:
+        """Accuracy for a metric of right or wrong answers, else bits per byte."""
+        return "accuracy" if self._counted in SHARES else "bits_per_byte"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value is a better one."""
+        return self.metric == "accuracy"
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """Number of documents by split."""
+        return {split: len(self._docs[split]) for split in ("validation", "test")}
+
+    @property
+    def about(self) -> str:
+        """Which metric of the harness is counted, and on which of its documents."""
+        version = import_module("importlib.metadata").version("lm_eval")
+        shots = self._task.config.num_fewshot or 0
+        return (
+            f"{self._counted} of lm-evaluation-harness {version}, {shots} examples in the prompt, "
+            f"no chat template; {self._dealt}."
+        )
+
+    @property
+    def content(self) -> str:
+        """Digest of the documents, of the options and of the tokenizer."""
+        return self._content
+
+    @cached_property
+    def _content(self) -> str:
+        mark = hashlib.blake2b(repr(sorted(self.called.options.items())).encode(), digest_size=16)
+        mark.update(f"{self.title} {self._task.VERSION} {self._counted}".encode())
+        mark.update(tokenizer_digest(self.model_folder).encode())
+        mark.update(json.dumps(self._task.dump_config(), sort_keys=True, default=str).encode())
+        for split, docs in sorted(self._docs.items()):
+            mark.update("\n".join([split, *map(_plain, docs)]).encode())
+        return mark.hexdigest()
+
+    def best(self, split: str) -> float | None:
+        """Return None: no expert is known to belong to it."""
+        return None
+
+    def strata(self, split: str) -> np.ndarray:
+        """Return which of eight parts of the documents each lies in."""
+        n = len(self._docs[split])
+        return np.arange(n) * 8 // max(1, n)
+
+    def predict(
+        self,
+        runner: Runner,
+        split: str,
+        *,
+        index: np.ndarray | None = None,
+        pause: Pause | None = None,
+    ) -> Outcomes:
+        """Answer the documents of a split, or those of `index`."""
+        check_split(split)
+        docs = self._docs[split]
+        chosen = np.arange(len(docs)) if index is None else index
+        model = HarnessModel(runner, open_tokenizer(self.model_folder))
+        values: list[Any] = []
+        for start in range(0, len(chosen), CHUNK):
+            if pause is not None:
+                pause(start)
+            values += self._answer(model, [docs[i] for i in chosen[start : start + CHUNK]])
+        return self._outcomes(values, self._groups[split][chosen])
+
+    def _answer(self, model: HarnessModel, docs: Sequence[Any]) -> list[Any]:
+        """Return the counted metric of some documents."""
+        task, asked = self._task, []
+        for i, doc in enumerate(docs):
+            # By document, so that a part of them is asked the same as all of them.
+            task.set_fewshot_seed(SEED)
+            context = task.fewshot_context(
+                doc, task.config.num_fewshot or 0, gen_prefix=task.doc_to_prefix(doc)
+            )
+            made = task.construct_requests(
+                doc=doc, ctx=context, metadata=(self.title, i, task.config.repeats)
+            )
+            asked.append(made if isinstance(made, list) else [made])
+        flat = [request for requests in asked for request in requests]
+        for kind in dict.fromkeys(request.request_type for request in flat):
+            mine = [request for request in flat if request.request_type == kind]
+            said = getattr(model, kind)([request.args for request in mine])
+            for request, answer in zip(mine, said, strict=True):
+                request.resps.extend([answer] * request.repeats)
+        task._instances = flat
+        task.apply_filters()
+        first = next(iter(flat[0].filtered_resps))
+        found = []
+        for doc, requests in zip(docs, asked, strict=True):
+            answers = [request.filtered_resps[first] for request in requests]
+            found.append(task.process_results(doc, answers)[self._counted])
+        return found
+
+    def _outcomes(self, values: Sequence[Any], groups: np.ndarray) -> Outcomes:
+        if self.metric == "bits_per_byte":
+            pairs = np.array(values, np.float64).reshape(-1, 2)  # log-likelihood and bytes
+            return Outcomes(-pairs[:, 0] / math.log(2), pairs[:, 1], groups)
+        top = np.array([float(value) for value in values])
+        if not np.isin(top, (0.0, 1.0)).all():
+            raise TaskError(
+                f"{self.name}: {self._counted} must be right or wrong for each document, got "
+                f"{top[~np.isin(top, (0.0, 1.0))][0]:g}.",
+                "Choose another with metric=NAME.",
+            )
+        return Outcomes(top, np.ones_like(top), groups)
+
+    @cached_property
+    def _task(self) -> Any:
+        manager = _manager(self.include)
+        if self.title not in manager.all_tasks:
+            raise TaskError(
+                f"lm-eval has no task {self.title!r}.", did_you_mean(self.title, manager.all_tasks)
+            )
+        if self.title not in manager.all_subtasks:
+            raise TaskError(
+                f"{self.name}: is a group of tasks of lm-eval, not one task.",
+                "Name the ones that you mean, each as lm-eval:NAME.",
+            )
+        try:
+            task = manager.load(self.title)["tasks"][self.title]
+        except Exception as error:  # noqa: BLE001  (data sets are fetched here, by any means)
+            first = "".join(str(error).strip().splitlines()[:1])[:200]
+            raise TaskError(
+                f"{self.name}: its examples could not be read ({type(error).__name__}: {first}).",
+                "Fetch them once with a connection to the Hub, or choose another task.",
+            ) from error
+        if getattr(task, "UNSAFE_CODE", False) or getattr(task, "MULTIMODAL", False):
+            raise TaskError(
+                f"{self.name}: runs code that models write, or needs images or sound.",
+                "Score it with lm-eval itself.",
+            )
+        shots = self.called.options.get("shots")
+        if shots is not None:
+            task.set_config("num_fewshot", int(shots))
+        return task
+
+    @cached_property
+    def _counted(self) -> str:
+        known = list(self._task.higher_is_better())
+        usable = [metric for metric in (*SHARES, *BYTES) if metric in known]
+        wanted = self.called.options.get("metric", usable[0] if usable else "")
+        if wanted not in usable:
+            raise TaskError(
+                f"{self.name}: counts {', '.join(known) or 'nothing'}; of these, "
+                f"{', '.join(usable) or 'none'} can be given an interval here.",
+                "Choose one with metric=NAME, or another task.",
+            )
+        return wanted
+
+    @property
+    def _is_whole(self) -> bool:
+        docs = self.called.options.get("docs", "half")
+        if docs not in ("half", "all"):
+            raise TaskError(f"{self.name}: docs must be 'half' or 'all', got {docs!r}.")
+        return docs == "all"
+
+    @property
+    def _dealt(self) -> str:
+        if self._is_whole:
+            return "all documents of its evaluation on either split: for a last report only"
+        if self._has_both:
+            return "its own validation and test documents"
+        return "its documents divided by a hash: no figure to compare with a whole run"
+
+    @property
+    def _has_both(self) -> bool:
+        return bool(self._task.has_validation_docs() and self._task.has_test_docs())
+
+    @cached_property
+    def _docs(self) -> dict[str, list[Any]]:
+        return {split: docs for split, (docs, _) in self._divided.items()}
+
+    @cached_property
+    def _groups(self) -> dict[str, np.ndarray]:
+        return {split: groups for split, (_, groups) in self._divided.items()}
+
+    @cached_property
+    def _divided(self) -> dict[str, tuple[list[Any], np.ndarray]]:
+        task = self._task
+        if self._is_whole:
+            whole = self._grouped(task.eval_docs)
+            return {"validation": whole, "test": whole}
+        if self._has_both:
+            return {
+                "validation": self._grouped(task.validation_docs()),
+                "test": self._grouped(task.test_docs()),
+            }
+        docs, groups = self._grouped(task.eval_docs)
+        place = divide([_plain(doc) for doc in docs], groups)
+        sides = {"validation": place < 0.5, "test": place >= 0.5}
+        return {
+            split: ([docs[i] for i in np.flatnonzero(mine)], groups[mine])
+            for split, mine in sides.items()
+        }
+
+    def _grouped(self, docs: Iterable[Any]) -> tuple[list[Any], np.ndarray]:
+        found = list(docs)
+        most = self.called.number("most", len(found))
+        # The same ones always: those with the smallest hash, in their own order.
+        order = sorted(range(len(found)), key=lambda i: _hash(found[i]))[:most]
+        found = [found[i] for i in sorted(order)]
+        return found, group_texts([_plain(doc) for doc in found])
+
+
+@cache
+def _manager(include: Path | None) -> Any:
+    """Return the harness's index of tasks, which takes seconds to make."""
+    tasks = import_module("lm_eval.tasks")
+    return tasks.TaskManager(include_path=include, include_defaults=include is None)
+
+
+def _plain(doc: Any) -> str:
+    return json.dumps(doc, sort_keys=True, default=str, ensure_ascii=False)
+
+
+def _hash(doc: Any) -> str:
+    return hashlib.blake2b(_plain(doc).encode("utf-8", "replace"), digest_size=16).hexdigest()
