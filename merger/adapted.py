@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from merger.header import TensorInfo, shown
 from merger.lazy import Tensor, torch
 from merger.matched import plain, plain_at
 from merger.threads import one_thread
+from merger.tied import HEADS
 
 # The product is made in chunks of whole rows of about so many entries, always the same ones, so
 # that no bit depends on which part is asked for.
@@ -52,7 +53,8 @@ class AdaptedCheckpoint:
         self.label = label or folder.resolve().name
         self._adapter = read_adapter(folder)
         self._factors = FileCheckpoint(folder / WEIGHTS, self.label)
-        self._products, self._saved = _place(self._adapter, base, self.label)
+        twins = _tied_twins(self._adapter, self._factors, base)
+        self._products, self._saved = _place(self._adapter, base, self.label, twins)
         touched = set(self._products) | set(self._saved)
         # In float32, because a change that was trained on is easily lost in a base's bfloat16.
         self.tensors: Mapping[str, TensorInfo] = MappingProxyType(
@@ -181,8 +183,32 @@ def is_on(model: Checkpoint, base: Checkpoint | None) -> bool:
     return isinstance(model, AdaptedCheckpoint) and base is not None and model.base is plain(base)
 
 
+def _tied_twins(adapter: Adapter, stored: Checkpoint, base: Checkpoint) -> set[str]:
+    """Return heads that the base shares with its embedding, stored again with the same numbers.
+
+    PEFT copies what it stores whole, so an adapter for such a base holds both.
+    """
+    twins: set[str] = set()
+    for name, key in adapter.saved.items():
+        if not name.endswith(HEADS) or any(there.endswith(name) for there in base.tensors):
+            continue
+        shape = stored.tensors[key].shape
+        same = (other for other in adapter.saved.values() if other != key)
+        if any(stored.tensors[o].shape == shape and _are_equal(stored, key, o) for o in same):
+            twins.add(name)
+    return twins
+
+
+def _are_equal(model: Checkpoint, one: str, other: str) -> bool:
+    size = model.tensors[one].numel
+    return all(
+        torch.equal(model.read(one, i, i + CHUNK), model.read(other, i, i + CHUNK))
+        for i in range(0, size, CHUNK)
+    )
+
+
 def _place(
-    adapter: Adapter, base: Checkpoint, label: str
+    adapter: Adapter, base: Checkpoint, label: str, left_out: Collection[str] = ()
 ) -> tuple[dict[str, Product], dict[str, str]]:
     """Return which tensors of the base the adapter changes, and which it replaces."""
     products: dict[str, Product] = {}
@@ -191,6 +217,8 @@ def _place(
         products[key] = _fit(adapter, module, base.tensors[key], label)
     saved = {}
     for name, stored in adapter.saved.items():
+        if name in left_out:
+            continue
         key = _find(base, name, label)
         here, there = adapter.header.places[stored].info.shape, base.tensors[key].shape
         if here != there:

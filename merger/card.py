@@ -16,6 +16,14 @@ from merger.tokenizer_choice import plain_tokenizer
 
 SCORE_HEADS = ("task", "metric", "score", "95 % interval", "examples")
 SCORE_WORDS = "Measured on this very merge; the interval says how far other examples may move it."
+AGAIN = (
+    "`recipe.yaml` beside this file holds every setting; `python -m merger merge recipe.yaml "
+    "--out DIR` writes the same bytes from the same weights. Digest: `{}`."
+)
+AGAIN_ADAPTER = (
+    "`recipe.yaml` beside this file holds every setting of the merge; `python -m merger merge "
+    "recipe.yaml --adapter RANK --out DIR` writes its change as an adapter. Digest: `{}`."
+)
 FILE_HEADS = ("file", "bytes", "checksum")
 FILE_WORDS = (
     "`python -m merger verify DIR` checks them; they find damage, and prove no origin. Large "
@@ -71,6 +79,7 @@ def model_card(
     storage: str = "",
     scores: Mapping[str, Any] | None = None,
     files: Mapping[str, tuple[int, str]] | None = None,
+    adapter: str = "",
 ) -> str:
     """Return the text of README.md.
 
@@ -83,15 +92,17 @@ def model_card(
         storage: One sentence on what all of these models take to store.
         scores: What the merge scored, as `score` returns it in plain data, if anything.
         files: Size and checksum of the other files of the folder, by name.
+        adapter: What a LoRA adapter holds and loses, in a sentence; "" for a model.
     """
     method = METHODS[recipe.method]
     experts = [origin for origin in origins if origin.role.startswith("expert")]
     whose = f" This is the model for {_escaped(shares)}. {storage}".rstrip() if shares else ""
     count = f"{len(experts)} fine-tuned model" + "s" * (len(experts) != 1)
     parts = [
-        _front_matter(origins),
+        _front_matter(origins, is_adapter=bool(adapter)),
         f"# {_escaped(title)}",
         f"Made from {count} with **{_escaped(method.title)}**: {_escaped(method.summary)}{whose}",
+        *([adapter] if adapter else []),
         _table(("", "model", "licence", "weights"), [_origin_row(o) for o in origins]),
         "## Settings",
         _table(("setting", "value"), _settings(recipe)),
@@ -102,8 +113,7 @@ def model_card(
         "## Licence",
         _license_sentence(origins),
         "## Make it again",
-        "`recipe.yaml` beside this file holds every setting; `python -m merger merge recipe.yaml "
-        f"--out DIR` writes the same bytes from the same weights. Digest: `{digest}`.",
+        (AGAIN_ADAPTER if adapter else AGAIN).format(digest),
     ]
     if files:
         parts += ["## Files", _table(FILE_HEADS, _file_rows(files)), FILE_WORDS]
@@ -138,11 +148,12 @@ def _score_rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def _front_matter(origins: Sequence[Origin]) -> str:
+def _front_matter(origins: Sequence[Origin], *, is_adapter: bool) -> str:
+    named = [origin for origin in origins if origin.role == "base"] if is_adapter else origins
     table: dict[str, object] = {
-        "base_model": list(dict.fromkeys(_one_line(origin.name) for origin in origins)),
-        "base_model_relation": "merge",
-        "library_name": "transformers",
+        "base_model": list(dict.fromkeys(_one_line(origin.name) for origin in named)),
+        "base_model_relation": "adapter" if is_adapter else "merge",
+        "library_name": "peft" if is_adapter else "transformers",
         "tags": ["merge", "mergescope"],
     }
     licenses = {origin.license for origin in origins}

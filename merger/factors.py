@@ -1,7 +1,6 @@
 """The change of each matrix of a merge as two thin factors, as many as asked for."""
 
 from dataclasses import asdict, dataclass
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ from merger.header import shown
 from merger.lazy import Tensor, torch
 from merger.matched import plain
 from merger.models import Models
+from merger.module_names import NOTHING, parameter_names
 from merger.places import module_of
 from merger.plan import WORDS, TensorPlan
+from merger.spectra import Spectra, rank_for
 from merger.spectral import is_linear, svd, widen
 from merger.threads import one_thread
 
@@ -30,30 +31,45 @@ class Fit:
         key: The matrix.
         rank: How many directions the factors have.
         error: Length of what is lost, as a share of the length of the change.
+        exact: The same before the factors are rounded to the dtype they are stored in.
+        energy: Share of the change's squared length that its strongest directions hold, for
+            each number of directions in the report's `ranks`.
     """
 
     key: str
     rank: int
     error: float
+    exact: float
+    energy: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterReport:
-    """A merge that was written as an adapter.
+    """A change that was written as an adapter.
 
     Args:
         path: The adapter's folder.
         rank: The most directions of any matrix.
         error: Length of all that is lost, as a share of the length of all changes of matrices.
+        exact: The same before rounding.
         fits: Each matrix.
         whole: Tensors stored whole, because a product of factors cannot change them.
+        ranks: Numbers of directions that energies are given for.
+        energy: Share of the squared length of all changes that so many directions of each
+            matrix hold.
+        unnamed: Tensors whose name in memory could not be found out; PEFT is told their names on
+            disk.
     """
 
     path: str
     rank: int
     error: float
+    exact: float
     fits: tuple[Fit, ...]
     whole: tuple[str, ...]
+    ranks: tuple[int, ...]
+    energy: tuple[float, ...]
+    unnamed: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -65,24 +81,30 @@ class Factors:
 
     Args:
         models: What is merged.
-        rank: Most directions a matrix may have.
+        rank: Most directions a matrix may have; None for as many as the energy takes.
+        energy: Share of each change's squared length that its factors must hold; None for as
+            much as the rank gives.
     """
 
-    def __init__(self, models: Models, rank: int) -> None:
+    def __init__(self, models: Models, rank: int | None, energy: float | None = None) -> None:
         self.tensors: dict[str, Tensor] = {}
-        self.fits: dict[str, Fit] = {}
         self.modules: dict[str, int] = {}
-        self.whole: dict[str, str] = {}
+        self.whole: list[str] = []
+        self.saved: set[str] = set()
+        self.biases: dict[str, Tensor] = {}
+        self.spectra = Spectra()
         self.turned = any(adapter.turned for adapter in adapters_of(models)) or (
             (models.reference.config() or {}).get("model_type") in TURNED
         )
         self._models = models
-        self._rank = rank
+        self._rank, self._energy = rank, energy
         self._names = {k: n for a in adapters_of(models) for k, n in a.module_names.items()}
+        full = len(adapters_of(models)) < len(models.experts)
+        self._in_memory, self._shared = parameter_names(models.reference) if full else NOTHING
+        self._unnamed: list[str] = []
         self._kept_whole = {k.rpartition(".")[0] for a in adapters_of(models) for k in a.whole}
         word = WORDS.get(models.recipe.out_dtype or "", "F32")
         self._dtype = torch_dtype(word)
-        self._lost = self._length = 0.0
 
     def add(self, tensor: TensorPlan, change: Tensor) -> None:
         """Take in the change of one tensor."""
@@ -92,43 +114,71 @@ class Factors:
             self._add_whole(key, change, is_whole)
             return
         turned = self.turned and module_of(key) != "head"
-        a, b = self._split(change.T if turned else change)
-        product = b.double() @ a.double()
-        lost = float((change.double() - (product.T if turned else product)).norm())
-        length = float(change.double().norm())
-        self._lost, self._length = self._lost + lost**2, self._length + length**2
-        module = self._names.get(key, key.removesuffix(".weight"))
-        self.fits[key] = Fit(key, len(a), lost / length)
+        matrix = change.T if turned else change
+        exact, strength = self._split(matrix)
+        rounded = (exact[0].to(self._dtype), exact[1].to(self._dtype))
+        self.spectra.add(key, matrix, strength, exact, rounded)
+        module = self._names.get(key) or self._name(key).removesuffix(".weight")
+        a, b = (part.contiguous() for part in rounded)
         self.modules[module] = len(a)
         self.tensors[f"{PREFIX}{module}.lora_A.weight"] = a
         self.tensors[f"{PREFIX}{module}.lora_B.weight"] = b
 
-    def _split(self, change: Tensor) -> tuple[Tensor, Tensor]:
+    def _split(self, matrix: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """Return both factors, unrounded, and the strengths of all directions."""
         with one_thread():
-            found = svd(widen(change.unsqueeze(0))[0]).first(self._rank)
-            root = found.strength.sqrt()
-            a, b = root.unsqueeze(1) * found.right, found.left * root
-        return a.to(self._dtype).contiguous(), b.to(self._dtype).contiguous()
+            found = svd(widen(matrix.unsqueeze(0))[0])
+            strength = found.strength.double()
+            kept = found.first(rank_for(strength, self._rank, self._energy))
+            root = kept.strength.sqrt()
+            return (root.unsqueeze(1) * kept.right, kept.left * root), strength
+
+    def _name(self, key: str) -> str:
+        """Return what a tensor is called in memory, where PEFT looks for it."""
+        if key not in self._in_memory and key not in self._names and self._in_memory:
+            self._unnamed.append(key)
+        return self._in_memory.get(key, key)
 
     def _add_whole(self, key: str, change: Tensor, is_whole: bool) -> None:
         base = self._models.base
         assert base is not None
-        plain = key.endswith((".weight", ".bias"))
-        if not plain or (not is_whole and _has_matrix(self._models, key)):
+        if not key.endswith((".weight", ".bias")):
             raise MergeError(
-                f"{shown(key)} changes, and an adapter cannot hold that.",
+                f"{shown(key)} changes, and an adapter cannot hold that: it is a parameter of its "
+                "own, and adapters hold modules.",
                 "Merge into a model folder, or add a rule that takes this tensor from the base.",
             )
         own = base.read(key).to(torch.float32).reshape(change.shape) + change
-        name = self._names.get(key, key)
-        self.whole[key] = name.rpartition(".")[0]
-        self.tensors[f"{PREFIX}{name}"] = own.to(self._dtype).contiguous()
+        stored = own.to(self._dtype).contiguous()
+        name = self._names.get(key) or self._name(key)
+        if not is_whole and _has_matrix(self._models, key):
+            self.biases[name] = stored
+        else:
+            # PEFT copies what it stores whole, and a head that shared it would keep the old one.
+            for one in (name, *self._shared.get(name, ())):
+                self.tensors[f"{PREFIX}{one}"] = stored.clone()
+                self.saved.add(one.rpartition(".")[0])
+        self.whole.append(key)
+
+    def finish(self) -> None:
+        """Put the biases where PEFT looks for them: inside its layers, or beside the others."""
+        for name, stored in self.biases.items():
+            module, _, last = name.rpartition(".")
+            inside = ".base_layer" if module in self.modules else ""
+            self.tensors[f"{PREFIX}{module}{inside}.{last}"] = stored
 
     def report(self, path: Path) -> AdapterReport:
         """Return what was written, and what was lost."""
-        error = sqrt(self._lost / self._length) if self._length else 0.0
-        rank = max(self.modules.values(), default=0)
-        return AdapterReport(str(path), rank, error, tuple(self.fits.values()), tuple(self.whole))
+        spectra = self.spectra
+        ranks = spectra.ranks()
+        fits = tuple(
+            Fit(key, one.rank, one.error, one.exact, one.shares(ranks))
+            for key, one in spectra.found.items()
+        )
+        return AdapterReport(
+            str(path), max(self.modules.values(), default=0), spectra.error, spectra.exact, fits,
+            tuple(self.whole), ranks, spectra.shares(ranks), tuple(self._unnamed),
+        )  # fmt: skip
 
 
 def adapters_of(models: Models) -> list[AdaptedCheckpoint]:

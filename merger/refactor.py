@@ -19,15 +19,17 @@ from merger.matched import plain
 from merger.models import Models, open_models
 from merger.plan import TensorPlan
 from merger.progress import Progress, Report, check_cancel
-from merger.recipe import Recipe
+from merger.recipe import Expert, Recipe
+from merger.recipe_schema import default_name
 from merger.sources import SourceRules
 
 
 def merge_to_adapter(
     recipe: Recipe,
     out: str | Path,
-    rank: int,
+    rank: int | None,
     *,
+    energy: float | None = None,
     force: bool = False,
     report: Report | None = None,
     cancel: Event | None = None,
@@ -42,32 +44,67 @@ def merge_to_adapter(
     Args:
         recipe: What to merge, and how; it needs a base.
         out: The folder to write.
-        rank: Most directions a matrix may have; what has fewer is stored with fewer.
+        rank: Most directions a matrix may have; what has fewer is stored with fewer. None for
+            as many as the energy takes.
+        energy: Share of the squared length of each matrix's change that must be kept, 0 to 1.
         force: Replace what an earlier merge wrote there.
         report: Told of entries done.
         cancel: Stops the merge.
         base_dir: Folder that relative sources start from.
         roots: What a visitor may open; None opens everything.
     """
-    if rank < 1:
-        raise RecipeError(f"The rank of an adapter must be at least 1, got {rank}.")
+    _check_size(rank, energy)
     models = open_models(recipe, base_dir=base_dir, roots=roots, report=report, cancel=cancel)
     _check(models)
     check_inputs_stay(models, Path(out))
     claim = Claim(Path(out), models.digest[:8], force=force)
     try:
         prepared = prepare(models.plan, models.base, models.experts, cancel=cancel)
-        made = Factors(models, rank)
+        made = Factors(models, rank, energy)
         for tensor, change in _changes(prepared, report, cancel):
             made.add(tensor, change)
         models.check_unchanged()
         if not made.tensors:
             raise MergeError("Nothing changes, so there is no adapter to write.")
+        made.finish()
         _write(claim.folder, claim.target.name, models, made)
         return made.report(claim.commit())
     except BaseException:
         claim.abandon()
         raise
+
+
+def extract(
+    model: str, base: str, out: str | Path, rank: int | None = None, **options: Any
+) -> AdapterReport:
+    """Write what a fine-tuned model changed of its base as a LoRA adapter.
+
+    Args:
+        model: Source of the model.
+        base: Source of what it was tuned from.
+        out: The folder to write.
+        rank: Most directions a matrix may have; None for as many as the energy takes.
+        options: As `merge_to_adapter` takes them, and `out_dtype`, what the factors are rounded
+            to: float32 when left out.
+    """
+    dtype = options.pop("out_dtype", None)
+    recipe = Recipe(
+        "task_arithmetic",
+        (Expert(model, default_name(model)),),
+        base,
+        params={"scale": 1.0},
+        out_dtype=dtype,
+    )
+    return merge_to_adapter(recipe, out, rank, **options)
+
+
+def _check_size(rank: int | None, energy: float | None) -> None:
+    if rank is not None and rank < 1:
+        raise RecipeError(f"The rank of an adapter must be at least 1, got {rank}.")
+    if energy is not None and not 0 < energy <= 1:
+        raise RecipeError(f"The energy to keep must be above 0 and at most 1, got {energy}.")
+    if rank is None and energy is None:
+        raise RecipeError("An adapter needs a rank or an energy to keep.", "Give one of them.")
 
 
 def _check(models: Models) -> None:
@@ -114,8 +151,19 @@ def _write(folder: Path, title: str, models: Models, made: Factors) -> None:
         text = json.dumps(_config(models, made), indent=2, ensure_ascii=False)
         (folder / CONFIG).write_text(text + "\n", "utf-8", newline="\n")
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8", newline="\n")
-        card = model_card(title, recipe, origins, models.digest, files=files_in(folder, {}))
+        words = _in_words(made)
+        files = files_in(folder, {})
+        card = model_card(title, recipe, origins, models.digest, files=files, adapter=words)
         (folder / CARD).write_text(card, "utf-8", newline="\n")
+
+
+def _in_words(made: Factors) -> str:
+    report = made.report(Path())
+    whole = f" {len(report.whole)} tensors are stored whole." if report.whole else ""
+    return (
+        f"A LoRA adapter for the base: what changed in {len(report.fits)} matrices, in at most "
+        f"{report.rank} directions each. {report.error:.2%} of the change's length is lost.{whole}"
+    )
 
 
 def _config(models: Models, made: Factors) -> Mapping[str, Any]:
@@ -134,11 +182,11 @@ def _config(models: Models, made: Factors) -> Mapping[str, Any]:
         "rank_pattern": others,
         "alpha_pattern": others,
         "target_modules": sorted(made.modules),
-        "modules_to_save": sorted(set(made.whole.values())) or None,
+        "modules_to_save": sorted(made.saved) or None,
         "fan_in_fan_out": made.turned,
         "use_rslora": False,
         "lora_dropout": 0.0,
-        "bias": "none",
+        "bias": "all" if made.biases else "none",
         "init_lora_weights": True,
         "inference_mode": True,
     }

@@ -85,7 +85,7 @@ function aboutAdapter(now) {
   const all = ranks.reduce((sum, one) => sum + one, 0);
   const limit = ranks.every(Boolean)
     ? `The experts have at most ${all} together: from there on methods that only add up lose nothing.`
-    : "Full models change norms and embeddings too, which are stored whole; where a bias beside a matrix changes, no adapter can hold that and the merge says so.";
+    : "Full models change norms, biases and embeddings too, which are stored whole; a parameter of its own, such as a class token, no adapter can hold, and the merge says so.";
   return `The ${now} strongest direction${now === 1 ? "" : "s"} of each matrix's change. ${limit} What is lost is measured, and shown when the merge is done.`;
 }
 

@@ -14,11 +14,23 @@ from contextlib import suppress
 from typing import NoReturn
 
 from merger import __version__
-from merger.cli import check, doctor, measure, merge, mergekit, methods, push, score, verify, zoo
+from merger.cli import (
+    check,
+    doctor,
+    extract,
+    measure,
+    merge,
+    mergekit,
+    methods,
+    push,
+    score,
+    verify,
+    zoo,
+)
 from merger.cli.common import visible
 from merger.errors import Cancelled, MergeError, did_you_mean
 
-COMMANDS = (methods, doctor, merge, check, verify, push, measure, score, zoo, mergekit)
+COMMANDS = (methods, doctor, merge, extract, check, verify, push, measure, score, zoo, mergekit)
 
 EXIT_CODES = """exit codes:
   0  done

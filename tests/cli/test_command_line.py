@@ -15,7 +15,7 @@ from merger.cli.common import share, size, visible, words_for_bytes
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    "methods", "doctor", "merge", "check", "verify", "push", "measure", "score", "zoo",
+    "methods", "doctor", "merge", "extract", "check", "verify", "push", "measure", "score", "zoo",
     "import-mergekit", "export-mergekit",
 )  # fmt: skip
 

@@ -1,17 +1,24 @@
 """Adapters that PEFT wrote, read by us, are what PEFT makes of them itself."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaForCausalLM,
+    ViTConfig,
+    ViTForImageClassification,
+)
 
 from merger.checkpoint import FileCheckpoint
 from merger.engine import merge
 from merger.memory import merge_tensors
 from merger.randomness import key_of, uniforms
 from merger.recipe import Expert, Recipe
-from merger.refactor import merge_to_adapter
+from merger.refactor import extract, merge_to_adapter
 from merger.sources import open_source
 from tests.builders import llama_config
 
@@ -96,6 +103,43 @@ def test_an_adapter_that_we_write_is_loaded_by_peft(tmp_path):
         torch.testing.assert_close(
             merged.read(key).reshape(value.shape), value, atol=1e-5, rtol=1e-5
         )
+
+
+def biased() -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    return LlamaForCausalLM(llama_config(tie_word_embeddings=False, attention_bias=True))
+
+
+def vit() -> ViTForImageClassification:
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {
+        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 24, "image_size": 8, "patch_size": 4, "num_labels": 3,
+    }  # fmt: skip
+    return ViTForImageClassification(ViTConfig(**sizes))
+
+
+# Parameters that belong to no layer, which no adapter holds.
+OWN = ("cls_token", "position_embeddings")
+
+
+@pytest.mark.parametrize("make", [llama, biased, gpt2, vit])
+def test_an_extracted_model_is_given_back_by_peft(tmp_path, make):
+    make().save_pretrained(tmp_path / "base")
+    tuned = make()
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in tuned.named_parameters():
+            if not name.endswith(OWN):
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=draw))
+    tuned.save_pretrained(tmp_path / "tuned")
+    found = extract(f"file:{tmp_path}/tuned", f"file:{tmp_path}/base", tmp_path / "out", 999)
+    assert found.error < 1e-5 and not found.unnamed
+    loaded = peft.PeftModel.from_pretrained(make(), tmp_path / "out").merge_and_unload()
+    theirs, ours = tuned.state_dict(), loaded.state_dict()
+    assert theirs.keys() == ours.keys()
+    for key, value in theirs.items():
+        torch.testing.assert_close(ours[key], value, atol=1e-5, rtol=1e-5, msg=key)
 
 
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (0.7, -0.4)])

@@ -104,6 +104,11 @@ def test_the_config_is_one_that_scales_nothing(folder):
     assert config["base_model_name_or_path"] == "org/base"
     assert config["task_type"] == "CAUSAL_LM" and config["modules_to_save"] is None
     assert (folder / "out" / "recipe.yaml").read_text().startswith("version: 1")
+    card = (folder / "out" / "README.md").read_text()
+    assert "base_model_relation: adapter" in card and "library_name: peft" in card
+    assert "base_model:\n- base\n" in card
+    assert "what changed in 2 matrices, in at most 3 directions each. 0.00% of" in card
+    assert "merge recipe.yaml --adapter RANK --out DIR" in card
 
 
 def test_a_head_that_was_trained_whole_is_stored_whole(folder):
@@ -135,13 +140,39 @@ def test_matrices_stored_as_in_out_are_factored_turned(tmp_path):
         torch.testing.assert_close(again.change(key), first.change(key), atol=1e-5, rtol=1e-5)
 
 
-def test_what_no_adapter_can_hold_is_refused_with_the_tensor(folder):
-    (folder / "full").mkdir()
+def full(folder: Path, name: str, **changes: torch.Tensor) -> Recipe:
+    """Save a full model that differs from the base, and return a recipe over it."""
+    (folder / name).mkdir()
     base = FileCheckpoint(folder / "base")
-    tensors = {k: base.read(k).reshape(i.shape) + 1 for k, i in base.tensors.items()}
-    save_file(tensors, folder / "full" / "model.safetensors")
-    made = Recipe("task_arithmetic", (Expert(f"file:{folder / 'full'}", "x"),), f"{folder}/base")
-    with pytest.raises(MergeError, match="q_proj.bias changes, and an adapter cannot hold that"):
+    tensors = {k: base.read(k).reshape(i.shape) for k, i in base.tensors.items()} | changes
+    save_file(tensors, folder / name / "model.safetensors")
+    source = f"file:{folder / name}"
+    return Recipe("task_arithmetic", (Expert(source, "x"),), f"{folder}/base", params={"scale": 1})
+
+
+def test_biases_lie_where_peft_looks_for_them(folder):
+    inside = {f"{Q}.weight": draw(60, 6, 4), f"{Q}.bias": draw(61, 6)}
+    for name, changes in (("both", inside), ("alone", {f"{Q}.bias": draw(62, 6)})):
+        made = full(folder, name, **changes, **{f"{UP}.weight": draw(63, 5, 6)})
+        found = merge_to_adapter(made, folder / f"{name}-out", 9)
+        assert found.whole == (f"{Q}.bias",)
+        stored = FileCheckpoint(folder / f"{name}-out" / "adapter_model.safetensors").tensors
+        layer = ".base_layer" if name == "both" else ""
+        assert f"base_model.model.{Q}{layer}.bias" in stored
+        config = json.loads((folder / f"{name}-out" / "adapter_config.json").read_text())
+        assert config["bias"] == "all" and config["modules_to_save"] is None
+        again = reopened(folder, folder / f"{name}-out")
+        for key, value in changes.items():
+            found = again.read(key).reshape(value.shape)
+            torch.testing.assert_close(found, value, atol=1e-5, rtol=1e-5)
+
+
+def test_what_no_adapter_can_hold_is_refused_with_the_tensor(folder):
+    base = FileCheckpoint(folder / "base")
+    tensors = {k: base.read(k).reshape(i.shape).clone() for k, i in base.tensors.items()}
+    save_file(tensors | {"cls_token": draw(6, 4)}, folder / "base" / "model.safetensors")
+    made = full(folder, "full", cls_token=draw(7, 4))
+    with pytest.raises(MergeError, match="cls_token changes, and an adapter cannot hold that"):
         merge_to_adapter(made, folder / "out", 2)
     assert sorted(p.name for p in folder.iterdir()) == ["a", "b", "base", "full"]
 
