@@ -27,11 +27,11 @@ AGAIN_ADAPTER = (
 FILE_HEADS = ("file", "bytes", "checksum")
 FILE_WORDS = (
     "`python -m merger verify DIR` checks them; they find damage, and prove no origin. Large "
-    "files have XXH64 (`xxh64sum`), the others SHA-256 (`sha256sum`)."
+    "files have XXH3 (`xxh128sum`), the others SHA-256 (`sha256sum`)."
 )
 FILE_NAME = re.compile(r"[^`|\\/\s][^`|\\/\n]*")
 FILE_ROW = re.compile(
-    r"^\| `([^`|\\/\s][^`|\\/\n]*)` \| ([\d,]+) \| `((?:sha256|xxh64):[0-9a-f]+)` \|$",
+    r"^\| `([^`|\\/\s][^`|\\/\n]*)` \| ([\d,]+) \| `((?:sha256|xxh128):[0-9a-f]+)` \|$",
     re.MULTILINE,
 )
 SPECIAL = re.compile(r"([\\`*_{}\[\]#!|<>~$&])")

@@ -34,7 +34,7 @@ def test_every_file_but_the_card_has_a_checksum_in_it(tmp_path, monkeypatch, lar
     for name, (size, said) in sums.items():
         assert size == (out / name).stat().st_size
         assert said == checksums.checksum(out / name)
-        assert said.startswith("sha256:" if large else "xxh64:")
+        assert said.startswith("sha256:" if large else "xxh128:")
     told: list[Progress] = []
     found = verify(out, report=told.append)
     assert found.is_well and found.verdict == f"All {len(sums)} files are as they were written."

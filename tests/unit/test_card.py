@@ -70,7 +70,7 @@ def test_scores_are_shown_where_there_are_any() -> None:
 
 def test_files_are_listed_so_that_they_can_be_read_again() -> None:
     files = {
-        "model.safetensors": (1_234_567, "xxh64:" + "0" * 16),
+        "model.safetensors": (1_234_567, "xxh128:" + "0" * 32),
         "config.json": (2, "sha256:" + "a" * 64),
     }
     text = card(files=files)
