@@ -1,7 +1,7 @@
 """Checksums of the files of a model, cheap enough for models of any size.
 
-Small files get SHA-256, which every machine can check. Large ones get XXH3 of 128 bits, which finds
-damage as surely and takes a ninth of the processor time; `xxh128sum` and `merger verify` check it.
+Small files get SHA-256, which every machine can check. Large ones get XXH3 of 128 bits, which
+finds damage as surely and takes a ninth of the time; `xxh128sum` and `merger verify` check it.
 Neither proves who wrote a file: who can change the weights can change the card beside them.
 """
 
