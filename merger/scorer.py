@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from threading import Event
 from types import MappingProxyType
+from typing import Protocol
 
 from torch import Tensor
 
@@ -40,16 +41,32 @@ class FullScore:
     outcomes: Mapping[str, Outcomes]
 
 
+class Store(Protocol):
+    """What keeps answers longer than a process; see `kept.py`."""
+
+    def get(self, digest: str, task: Task, split: str) -> Outcomes | None:
+        """Return what a model answered to one task, or None."""
+        ...
+
+    def put(self, digest: str, task: Task, split: str, outcomes: Outcomes) -> None:
+        """Keep what a model answered to one task."""
+        ...
+
+
 class Scorer:
     """A model of one architecture and the tasks it can be scored on.
 
     Args:
         reference: Any checkpoint of the architecture; only its config and headers are read.
         tasks: What to score.
+        store: Where answers outlive the process; None keeps them in memory alone.
     """
 
-    def __init__(self, reference: Checkpoint, tasks: Sequence[Task]) -> None:
+    def __init__(
+        self, reference: Checkpoint, tasks: Sequence[Task], store: Store | None = None
+    ) -> None:
         self.tasks = tuple(tasks)
+        self._store = store
         self.label = reference.label
         config = reference.config()
         if config is None:
@@ -116,7 +133,7 @@ class Scorer:
         """
         check_split(split)
         chosen = self.tasks if tasks is None else tuple(tasks)
-        kept = {task.name: self._kept.get(_key(digest, task, split)) for task in chosen}
+        kept = {task.name: self._remembered(digest, task, split) for task in chosen}
         missing = [task for task in chosen if kept[task.name] is None]
         if missing:
             numbers = tensors()
@@ -124,10 +141,21 @@ class Scorer:
             for task in missing:
                 answered = self._answer(task, tensors_for(numbers, task), split, follow)
                 self._kept.put(_key(digest, task, split), answered)
+                if self._store is not None:
+                    self._store.put(digest, task, split, answered)
                 kept[task.name] = answered
         return FullScore(
             digest, split, MappingProxyType({name: o for name, o in kept.items() if o is not None})
         )
+
+    def _remembered(self, digest: str, task: Task, split: str) -> Outcomes | None:
+        key = _key(digest, task, split)
+        found = self._kept.get(key)
+        if found is None and self._store is not None:
+            found = self._store.get(digest, task, split)
+            if found is not None:
+                self._kept.put(key, found)
+        return found
 
     def _answer(
         self, task: Task, tensors: Mapping[str, Tensor], split: str, follow: _Follower

@@ -13,6 +13,7 @@ import numpy as np
 from merger.checkpoint import Checkpoint
 from merger.errors import TaskError
 from merger.intervals import Interval, paired_difference, wilson
+from merger.kept import KeptAnswers
 from merger.parts import owner_of
 from merger.progress import Report
 from merger.recipe import Recipe
@@ -83,6 +84,7 @@ def score(
     *,
     device: str = "auto",
     base_dir: Path | None = None,
+    answers: Path | None = None,
     report: Report | None = None,
     cancel: Event | None = None,
 ) -> ScoreReport:
@@ -94,10 +96,12 @@ def score(
     Args:
         target: A recipe, the path of a recipe's YAML file, a model folder, or another source
             such as `zoo:mnist@400`.
-        tasks: Names of tasks, or `text:FILE`; None means all that these models have.
+        tasks: Names of tasks, such as `text:FILE`, `perplexity:FILE`, `classify:FILE`,
+            `images:FOLDER` or `lm-eval:NAME`; None means all that these models have.
         split: "validation" or "test".
         device: "auto" or "cpu".
         base_dir: Folder that relative paths start from; None is the current one.
+        answers: Folder that keeps what models answered, so that nothing is asked twice.
         report: Told the number of examples done.
         cancel: Heard before each chunk.
     Raises:
@@ -113,7 +117,9 @@ def score(
     chosen = choose_tasks(tasks, subject.reference, base_dir=base_dir)
     if subject.parts and tasks is None:
         chosen = owned_tasks(chosen, subject.parts)
-    scorer = Scorer(subject.reference, chosen)
+    kept = KeptAnswers(answers)
+    kept.prune()
+    scorer = Scorer(subject.reference, chosen, kept)
     full = scorer.full(subject.digest, subject.tensors, split, report=report, cancel=cancel)
     best = best_of(scorer, subject.experts, report=report, cancel=cancel)
     return summarise(full, chosen, best)

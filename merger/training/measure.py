@@ -11,6 +11,7 @@ from threading import Event
 import torch
 
 from merger.errors import TaskError
+from merger.kept import KeptAnswers
 from merger.live import LiveSet, Place
 from merger.live_scores import scores_for
 from merger.parts import Parts, Tensors
@@ -20,7 +21,6 @@ from merger.recipe import Recipe
 from merger.scorer import Scorer, read_tensors
 from merger.spec import METHODS
 from merger.tasks import Task
-from merger.training.answers import KeptAnswers
 from merger.training.curves import Measured, Subject, curves_of, tasks_that_count
 from merger.training.grid import step_grid
 from merger.training.info import TrainingInfo

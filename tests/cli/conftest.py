@@ -42,6 +42,14 @@ def run(capsys, monkeypatch):
     return call
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_answers_of_yesterday(tmp_path_factory):
+    """Keep what commands remember out of the user's own folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def family(tmp_path_factory):
     """A Llama-shaped base and three experts."""

@@ -1,6 +1,8 @@
-"""Answers that outlive the process: a curve that was stopped goes on where it stood.
+"""Answers that outlive the process: what a model answered once is not asked again.
 
-The own curves of experts belong to no recipe, so every curve after the first finds them here.
+They are kept by the model's digest, the task's content, the split and the version of the scorer.
+A curve that was stopped goes on where it stood; the own curves of experts belong to no recipe, so
+every curve after the first finds them here.
 """
 
 from __future__ import annotations
@@ -28,13 +30,17 @@ class KeptAnswers:
     """Answers of models to tasks, a file each; without a folder nothing is kept.
 
     Args:
-        folder: Where the files lie.
+        folder: Where the files lie; one that cannot be made keeps nothing.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError:
+                # Scores do not depend on it.
+                self._folder = None
 
     def full(
         self,
@@ -66,6 +72,15 @@ class KeptAnswers:
         answers = {task.name: found.outcomes[task.name] for task in tasks}
         _write(path, [answers[task.name] for task in tasks])
         return answers
+
+    def get(self, digest: str, task: Task, split: str) -> Outcomes | None:
+        """Return what a model answered to one task, or None."""
+        found = _read(self._path(digest, [task], split), [task])
+        return None if found is None else found[task.name]
+
+    def put(self, digest: str, task: Task, split: str, outcomes: Outcomes) -> None:
+        """Keep what a model answered to one task, where the disk allows."""
+        _write(self._path(digest, [task], split), [outcomes])
 
     def prune(self) -> None:
         """Let go of the oldest files where there are too many."""
