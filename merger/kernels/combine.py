@@ -6,7 +6,15 @@ import numpy as np
 
 from merger.combination import Combination
 from merger.kernels.bits import WORST
-from merger.kernels.linear import AT_ONCE, add_changes, add_weights, store, store_on
+from merger.kernels.linear import (
+    AT_ONCE,
+    add_changes,
+    add_weights,
+    store,
+    store_on,
+    sum_changes,
+    sum_weights,
+)
 
 # A running total of so many float32 stays in the cache of a processor.
 PART = 1 << 16
@@ -26,6 +34,8 @@ def combine(
         combination: What is computed.
         out: Overwritten, in the dtype that is written.
     """
+    if len(experts) <= AT_ONCE:
+        return _sum_up(experts, base, combination, out) < WORST
     total = np.empty(min(PART, len(out)), np.float32)
     divisor, scale = np.float32(combination.divisor), np.float32(combination.scale)
     for start in range(0, len(out), PART):
@@ -41,6 +51,20 @@ def combine(
         if worst >= WORST:
             return False
     return True
+
+
+def _sum_up(
+    experts: Sequence[np.ndarray],
+    base: np.ndarray | None,
+    combination: Combination,
+    out: np.ndarray,
+) -> int:
+    """Write a combination of a few experts in one go, and return the largest exponent met."""
+    shares = tuple(map(np.float32, combination.shares))
+    divisor, scale = np.float32(combination.divisor), np.float32(combination.scale)
+    if base is None:
+        return sum_weights(tuple(experts), shares, divisor, scale, out)
+    return sum_changes(base, tuple(experts), shares, divisor, scale, out)
 
 
 def _add_up(

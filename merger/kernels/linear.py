@@ -72,3 +72,41 @@ def store_on(base: Any, total: Any, divisor: Any, scale: Any, out: Any) -> Any:
         worst = max(worst, bits_of(widen(stored)) & WORST)
         out[i] = stored
     return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def sum_weights(experts: Any, shares: Any, divisor: Any, scale: Any, out: Any) -> Any:
+    """Do what `add_weights` and `store` do for a few experts, and return the largest exponent.
+
+    What is not finite stays so in sums of products, so that only the result is looked at.
+    """
+    worst = np.uint32(0)
+    for i in range(len(out)):
+        found = widen(experts[0][i]) * shares[0]
+        for k in range(1, len(experts)):
+            found = found + widen(experts[k][i]) * shares[k]
+        value = found / divisor * scale
+        stored = narrow(value, out[i])
+        worst = max(worst, max(bits_of(value), bits_of(widen(stored))) & WORST)
+        out[i] = stored
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def sum_changes(
+    base: Any, experts: Any, shares: Any, divisor: Any, scale: Any, out: Any
+) -> Any:  # fmt: skip
+    """Do what `add_changes` and `store_on` do for a few experts; see `sum_weights`."""
+    worst = np.uint32(0)
+    nothing = np.float32(0.0)
+    for i in range(len(out)):
+        start = widen(base[i])
+        found = (widen(experts[0][i]) - start) * shares[0]
+        for k in range(1, len(experts)):
+            found = found + (widen(experts[k][i]) - start) * shares[k]
+        value = start - (nothing - found / divisor * scale)
+        stored = narrow(value, out[i])
+        worst = max(worst, bits_of(value) & WORST)
+        worst = max(worst, bits_of(widen(stored)) & WORST)
+        out[i] = stored
+    return worst
