@@ -39,10 +39,12 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "dare_linear": {**MERGEKIT, "density": 0.2},
     "breadcrumbs": {**MERGEKIT, "density": 0.2, "gamma": 0.01},
     "sce": {**MERGEKIT},
+    "sce_selecting": {**MERGEKIT, "select_topk": 0.1},
     "della": {**MERGEKIT, "density": 0.3, "epsilon": 0.15},
     "karcher": {},
     "model_stock": {},
 }
+METHODS = {"sce_selecting": "sce"}
 WEIGHTS = {"linear": (0.4, 0.3, 0.2, 0.1), "task_arithmetic": (0.4, 0.3, 0.2, 0.3)}
 
 
@@ -52,7 +54,7 @@ def recipe_of(method: str, experts: int) -> Recipe:
     listed = tuple(Expert(f"file:expert_{i + 1}", f"expert_{i + 1}") for i in range(count))
     weights = tuple((WEIGHTS.get(method, (1.0,)) * count)[:count])
     params = dict(SETTINGS[method])
-    return Recipe(method, listed, "file:base", weights=weights, params=params)
+    return Recipe(METHODS.get(method, method), listed, "file:base", weights=weights, params=params)
 
 
 def run(kind: str, config: Path, out: Path, threads: int, temperature: str) -> dict[str, float]:

@@ -142,9 +142,9 @@ class Ranking(Passes):
                 at += len(serving.piece)
 
         fast = None
-        if self._fast is not None and of.on is None and stage.label == "merge":
+        if self._fast is not None and not of.nonzero and stage.label == "merge":
             pieces = partial(self._pieces, tensors, "Ranking changes")
-            fast = self._fast.counts(tensors, pieces, stage)
+            fast = self._fast.counts(tensors, pieces, stage, of)
         if fast is not None:
             return stream_cuts(fast, entries, wanted)
         if entries * self.plan.n > IN_MEMORY:

@@ -14,15 +14,17 @@ from merger.combination import Combination
 from merger.counts import Counts
 from merger.feeds import Serving
 from merger.inputs import CheckpointInputs
+from merger.kernels.block import Block
 from merger.kernels.forms import Forms
 from merger.lazy import Tensor, torch
 from merger.pieces import Piece
 from merger.plan import BASE, Plan, TensorPlan
 from merger.settings import Stage
-from merger.signature import FeedUse
+from merger.signature import FeedUse, Of
 from merger.spaces import vectors
 
 if TYPE_CHECKING:
+    from merger.kernels.keeping import Keeper
     from merger.survey import Survey
 
 # From so many entries read on.
@@ -99,21 +101,34 @@ class FastForms:
         tensors: Sequence[TensorPlan],
         pieces: Callable[[], Iterator[Serving]],
         stage: Stage,
+        of: Of,
     ) -> Counts | None:
-        """Return histograms of the changes of some tensors, if there is a faster way to them."""
-        if not all(self._fits(tensor) for tensor in tensors):
+        """Return histograms of what a cut ranks in some tensors, if there is a faster way."""
+        is_plain = of.on is None
+        if not all(self._fits(t) if is_plain else self.scope(t) for t in tensors):
             return None
         from merger.kernels import stored_counts  # noqa: PLC0415  (compiles)
 
-        def read() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+        def changes() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
             for serving in pieces():
                 yield self._read_changes(serving.piece)
+
+        def left() -> Iterator[tuple[Block, "Keeper"]]:
+            for serving in pieces():
+                yield self._forms.left(serving.piece)
 
         def check() -> None:
             for serving in pieces():
                 serving.deltas(stage)
 
-        return stored_counts.StoredCounts(stored_counts.rows_of_changes(read), check)
+        if not is_plain and not self._forms.leaves:
+            return None
+        rows = (
+            stored_counts.rows_of_changes(changes)
+            if is_plain
+            else stored_counts.rows_of_kept(left)
+        )
+        return stored_counts.StoredCounts(rows, check)
 
     def add_products(self, products: np.ndarray, serving: Serving, use: FeedUse) -> bool:
         """Add inner products over a piece to a matrix, and return whether that was possible."""

@@ -35,7 +35,7 @@ def combine(
         out: Overwritten, in the dtype that is written.
     """
     if len(experts) <= AT_ONCE:
-        return _sum_up(experts, base, combination, out) < WORST
+        return bool(_sum_up(experts, base, combination, out) < WORST)
     total = np.empty(min(PART, len(out)), np.float32)
     divisor, scale = np.float32(combination.divisor), np.float32(combination.scale)
     for start in range(0, len(out), PART):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from merger.kernels.bits import WORST
+from merger.kernels.block import Block
 from merger.kernels.keeping import Keeper
 from merger.kernels.signs import add, agree, balance, elect, poll, settle, share_out, side, store
 
@@ -48,20 +49,6 @@ def ballot_of(knobs: Mapping[str, Any], weights: tuple[float, ...]) -> Ballot:
 def is_weighed_later(knobs: Mapping[str, Any]) -> bool:
     """Return whether coefficients count after the election only."""
     return knobs.get("ballots") == "equal"
-
-
-class Block(NamedTuple):
-    """Entries of one tensor as they are stored.
-
-    Args:
-        experts: The experts' entries.
-        base: The base's.
-        start: The place of the first one in the tensor.
-    """
-
-    experts: Sequence[np.ndarray]
-    base: np.ndarray
-    start: int = 0
 
 
 class _Part(NamedTuple):

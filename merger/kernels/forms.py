@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from merger.algebra import TINY, row_length
+from merger.kernels.block import Block
 from merger.lazy import torch
 from merger.lru import Lru
 from merger.masks import band_of, chances_of, shares_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 # Rows that are shorter are ranked faster by the plain form.
 SHORTEST_ROW = 64
 # What is known of tensors that are being merged: a few of them, since threads run ahead.
-KNOWN_BYTES = 1 << 28
+KNOWN_BYTES = 1 << 26
 Knobs = Mapping[str, Any]
 
 
@@ -47,10 +48,6 @@ def _by_tensor(knobs: Knobs, tensor: TensorPlan) -> bool:
     return knobs["trim"] == "tensor"
 
 
-def _not_trimmed(knobs: Knobs, tensor: TensorPlan) -> bool:
-    return knobs["keep_share"] >= 1.0
-
-
 def _long_rows(knobs: Knobs, tensor: TensorPlan) -> bool:
     return row_length(tensor.shape) >= SHORTEST_ROW
 
@@ -58,7 +55,7 @@ def _long_rows(knobs: Knobs, tensor: TensorPlan) -> bool:
 FORMS = {
     "ties": Form("cut", "agreeing"),
     "dare_linear": Form("even lots", "sum"),
-    "dare_ties": Form("even lots", "agreeing", _not_trimmed),
+    "dare_ties": Form("even lots", "agreeing"),
     "breadcrumbs": Form("band", "sum", _by_tensor),
     "breadcrumbs_ties": Form("band", "agreeing", _by_tensor),
     "della_linear": Form("ranked lots", "sum", _long_rows),
@@ -96,7 +93,7 @@ class Forms:
 
         assert self._form is not None
         tensor, knobs = piece.first, self._knobs(piece.first)
-        block = combining.Block(*self._read(piece), piece.start)
+        block = self._block(piece)
         keeper, scale = self._keeper(tensor, survey), knobs["scale"]
         if self._form.combines == "sum":
             return combining.merge_sum(block, keeper, scale, out)
@@ -116,9 +113,29 @@ class Forms:
         """Return how many entries of a piece elect plus, less how many elect minus."""
         from merger.kernels import combining  # noqa: PLC0415  (compiles)
 
-        block = combining.Block(*self._read(piece), piece.start)
         by_count = self._knobs(piece.first)["elect"] == "count"
-        return combining.balance_of(block, self._keeper(piece.first, survey), by_count)
+        return combining.balance_of(
+            self._block(piece), self._keeper(piece.first, survey), by_count
+        )
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a cut of this method ranks what lots leave."""
+        return self._form is not None and self._form.keeps == "even lots"
+
+    def left(self, piece: Piece) -> "tuple[Block, Keeper]":
+        """Return a piece, and the keeper of what a cut of this method ranks."""
+        return self._block(piece), self._unweighted(piece.first)
+
+    def _block(self, piece: Piece) -> Block:
+        return Block(*self._read(piece), piece.start)
+
+    def _unweighted(self, tensor: TensorPlan) -> "Keeper":
+        ones = (1.0,) * self._plan.n
+        name = (tensor.key, "unweighted")
+        return self._known.get_or_make(
+            name, lambda: self._drops(tensor, self._knobs(tensor), ones)
+        )
 
     def _knobs(self, tensor: TensorPlan) -> Knobs:
         return self._stage.knobs(tensor.settings)
@@ -146,7 +163,15 @@ class Forms:
             return keeping.Trims(survey.cuts(tensor, self._stage, use), first, weights)
         if self._form.keeps == "band":
             return keeping.Bands(self._bands(tensor, survey, knobs), weights)
-        return self._drops(tensor, knobs, weights)
+        use = next((u for u in self._plan.method.feeds if u.feed.name == "cut"), None)
+        if use is None or knobs[use.of.knob] >= 1.0:
+            return self._drops(tensor, knobs, weights)
+        whole = Piece((tensor,), 0, tensor.numel)
+        first = survey.index_of(whole, self._stage, use.of)
+        is_weighed = any(weight != 1.0 for weight in weights)
+        kept = self._drops(tensor, knobs, weights) if is_weighed else None
+        cuts = survey.cuts(tensor, self._stage, use)
+        return keeping.Sieved(self._unweighted(tensor), kept, cuts, first)
 
     def _bands(self, tensor: TensorPlan, survey: "Survey", knobs: Knobs) -> list[Any]:
         use = next(u for u in self._plan.method.feeds if u.feed.name == "ranks")

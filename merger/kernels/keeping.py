@@ -7,7 +7,7 @@ import numpy as np
 
 from merger.cuts import Cut
 from merger.kernels.lots import KnownLots, Lots, RankedLots
-from merger.kernels.picks import band, change, divide, drop, trim
+from merger.kernels.picks import band, change, divide, drop, sieve, trim
 
 ONE = np.float32(1.0)
 
@@ -152,6 +152,38 @@ class Prunes:
         flags = self._lots.drawn(i, chances, start)
         worst = drop(expert, base, np.float32(self._weights[i]), flags, ONE, ONE, kept)
         divide(kept, chances)
+        return worst
+
+
+class Sieved:
+    """Keeps what survives a cut of what another keeper leaves.
+
+    Args:
+        ranked: Leaves what is ranked, without coefficients.
+        kept: Leaves the same with coefficients; None where they are all 1.
+        cuts: One per expert.
+        first: The index of the tensor's first entry in the order of the cuts.
+    """
+
+    def __init__(
+        self, ranked: Keeper, kept: Keeper | None, cuts: Sequence[Cut], first: int
+    ) -> None:
+        self.step = ranked.step
+        self.nbytes = sum(getattr(keeper, "nbytes", 0) for keeper in (ranked, kept))
+        self._ranked = ranked
+        self._kept = kept
+        self._cuts = cuts
+        self._first = first
+
+    def keep(
+        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
+    ) -> int:
+        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
+        row = kept if self._kept is None else np.empty_like(kept)
+        worst = self._ranked.keep(i, expert, base, start, row)
+        if self._kept is not None:
+            worst = max(worst, self._kept.keep(i, expert, base, start, kept))
+        sieve(row, *_limit(self._cuts[i], self._first + start, len(kept)), kept)
         return worst
 
 

@@ -93,3 +93,12 @@ def divide(kept: Any, below: Any) -> None:
     """Divide each entry by its own number, which is 0 where nothing is kept."""
     for i in range(len(kept)):
         kept[i] /= max(below[i], TINY)
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def sieve(ranked: Any, threshold: Any, last: int, kept: Any) -> None:
+    """Keep entries above a threshold in another row, and those at it up to an index."""
+    for i in range(len(kept)):
+        size = abs(ranked[i])
+        stays = size > threshold or (size == threshold and i <= last)
+        kept[i] = kept[i] if stays else ZERO

@@ -5,7 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import numpy as np
 
 from merger.counts import HIGH_BINS, LOW_BINS
-from merger.kernels.counting import count_high, count_low, find_equal, magnitudes
+from merger.kernels.block import Block
+from merger.kernels.counting import UNSIGNED, count_high, count_low, find_equal, magnitudes
+from merger.kernels.keeping import Keeper
 
 # Upper half of the bits of infinity.
 INFINITY = 0x7F80
@@ -17,6 +19,9 @@ Row = tuple[int, int, np.ndarray]
 Rows = Callable[[Callable[[int], bool]], Iterator[Row]]
 # Gives for each piece of a pass the experts' entries and the base's, as they are stored.
 Pieces = Callable[[], Iterable[tuple[Sequence[np.ndarray], np.ndarray]]]
+
+# The same with what is left of them.
+Blocks = Callable[[], Iterable[tuple[Block, Keeper]]]
 
 
 def rows_of_changes(pieces: Pieces) -> Rows:
@@ -34,6 +39,28 @@ def rows_of_changes(pieces: Pieces) -> Rows:
                         yield i, first + start, row
             first += len(base)
             if not any(map(is_wanted, range(len(experts)))):
+                break
+
+    return rows
+
+
+def rows_of_kept(blocks: Blocks) -> Rows:
+    """Return the magnitudes of what keepers leave of experts."""
+
+    def rows(is_wanted: Callable[[int], bool]) -> Iterator[Row]:
+        first = 0
+        for block, keeper in blocks():
+            step = max(1, PART // keeper.step) * keeper.step
+            row = np.empty(min(step, len(block.base)), np.float32)
+            for start in range(0, len(block.base), step):
+                part = slice(start, start + step)
+                few = row[: len(block.base[part])]
+                for i, expert in enumerate(block.experts):
+                    if is_wanted(i):
+                        keeper.keep(i, expert[part], block.base[part], block.start + start, few)
+                        yield i, first + start, few.view(np.uint32) & UNSIGNED
+            first += len(block.base)
+            if not any(map(is_wanted, range(len(block.experts)))):
                 break
 
     return rows
