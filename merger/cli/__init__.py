@@ -28,6 +28,7 @@ from merger.cli import (
     zoo,
 )
 from merger.cli.common import visible
+from merger.cli.stopping import asked_by, signals_as_stops
 from merger.errors import Cancelled, MergeError, did_you_mean
 
 COMMANDS = (methods, doctor, merge, extract, check, verify, push, measure, score, zoo, mergekit)
@@ -36,7 +37,7 @@ EXIT_CODES = """exit codes:
   0  done
   1  something in the recipe, the models or the target is not right; the message says what
   2  the command line itself is not right
-  130  stopped with Ctrl-C; nothing half-written is left
+  130  stopped with Ctrl-C; nothing half-written is left (143: by SIGTERM)
 """
 
 
@@ -72,14 +73,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal that cannot show λ gets a question mark, not a crash.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        with signals_as_stops() as came:
+            try:
+                return _run(argv)
+            except Exception:
+                # A library that is interrupted while it is loaded may say that it is broken.
+                if not came.number:
+                    raise
+                return _stopped(came.number)
+    except KeyboardInterrupt as stop:
+        return _stopped(getattr(stop, "number", signal.SIGINT))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args = build_parser().parse_args(argv)
     try:
         code = args.run(args) or 0
         sys.stdout.flush()
         return code
-    except (Cancelled, KeyboardInterrupt):
-        print("Stopped. Nothing half-written is left.", file=sys.stderr)
-        return 128 + signal.SIGINT
+    except Cancelled:
+        return _stopped(asked_by() or signal.SIGINT)
     except MergeError as error:
         _tell(error, as_json=getattr(args, "json", False))
         return 1
@@ -87,6 +101,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Somebody such as `head` has read enough; keep the exit from trying to flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _stopped(number: int) -> int:
+    print("Stopped. Nothing half-written is left.", file=sys.stderr)
+    return 128 + number
 
 
 def _tell(error: MergeError, *, as_json: bool) -> None:

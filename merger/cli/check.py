@@ -9,10 +9,10 @@ from merger.cli.common import (
     add_progress,
     print_json,
     print_table,
-    stop_on_interrupt,
     visible,
 )
 from merger.cli.progress import progress_bar
+from merger.cli.stopping import stop_on_interrupt
 
 
 def add(commands: Any) -> None:

@@ -11,10 +11,10 @@ from merger.cli.common import (
     print_json,
     print_table,
     share,
-    stop_on_interrupt,
     visible,
 )
 from merger.cli.progress import progress_bar
+from merger.cli.stopping import stop_on_interrupt
 
 
 def add(commands: Any) -> None:

@@ -11,9 +11,9 @@ from merger.cli.common import (
     print_table,
     read_recipe,
     share,
-    stop_on_interrupt,
 )
 from merger.cli.progress import progress_bar
+from merger.cli.stopping import stop_on_interrupt
 
 
 def add(commands: Any) -> None:

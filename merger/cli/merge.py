@@ -15,15 +15,15 @@ from merger.cli.common import (
     print_json,
     read_recipe,
     size,
-    stop_on_interrupt,
     visible,
     words_for_bytes,
 )
 from merger.cli.extract import show_adapter
 from merger.cli.progress import progress_bar
+from merger.cli.stopping import stop_on_interrupt
 from merger.errors import RecipeError
 from merger.layout import read_json
-from merger.progress import Report
+from merger.progress import Report, check_cancel
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES
 
@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = read_recipe(args.recipe)
     with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
         _look_before(args, recipe, report, cancel)
+        check_cancel(cancel)
     if args.adapter is not None:
         if args.check:
             raise RecipeError(

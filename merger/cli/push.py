@@ -9,11 +9,11 @@ from merger.cli.common import (
     add_progress,
     print_json,
     print_table,
-    stop_on_interrupt,
     visible,
     words_for_bytes,
 )
 from merger.cli.progress import progress_bar
+from merger.cli.stopping import stop_on_interrupt
 
 if TYPE_CHECKING:
     from merger.hub.publish import Publication

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from merger.cli.common import add_json, add_progress, print_json, stop_on_interrupt, visible
+from merger.cli.common import add_json, add_progress, print_json, visible
 from merger.cli.progress import progress_bar
+from merger.cli.stopping import stop_on_interrupt
 
 
 def add(commands: Any) -> None:

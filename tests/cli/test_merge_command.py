@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from merger.cli.common import stop_on_interrupt
 from merger.cli.progress import progress_bar
+from merger.cli.stopping import stop_on_interrupt
 from merger.progress import Progress
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def test_doctor_answers_with_the_public_shape(run, recipe):
     assert said.code == 0
     assert set(said.json) == {
         "verdict", "problems", "parameters", "peak_bytes", "disk_bytes", "seconds", "models",
-        "licence",
+        "licence", "words",
     }  # fmt: skip
     per_layer = 2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 32 + 2 * 16
     assert said.json["parameters"] == 258 * 16 + 2 * per_layer + 16
