@@ -76,21 +76,19 @@ def entries_of(folder: Path) -> int:
     return sum(tensor.numel for tensor in open_source(f"file:{folder}").tensors.values())
 
 
-def compare(
-    method: str, folder: Path, experts: int, threads: int, temperature: str, times: int
-) -> dict[str, dict[str, float]]:
+def compare(method: str, folder: Path, chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Return what each program took for one method, the best of a few times for ours."""
-    made = recipe_of(method, experts)
+    made = recipe_of(method, chosen.experts)
     ours, theirs, out = folder / f"{method}.yaml", folder / f"{method}.mk.yaml", folder / "out"
     ours.write_text(made.to_yaml(), "utf-8")
     theirs.write_text(export_mergekit(made).text, "utf-8")
     found: dict[str, dict[str, float]] = {}
     for kind, config, count in (
-        ("floor", ours, times), ("mergescope", ours, times), ("mergekit", theirs, 1),
+        ("floor", ours, chosen.times), ("mergescope", ours, chosen.times), ("mergekit", theirs, 1),
     ):  # fmt: skip
-        if kind == "mergekit" and not PEER.exists():
+        if kind == "mergekit" and (chosen.no_peer or not PEER.exists()):
             continue
-        runs = [run(kind, config, out, threads, temperature) for _ in range(count)]
+        runs = [run(kind, config, out, chosen.threads, chosen.temperature) for _ in range(count)]
         found[kind] = min(runs, key=lambda one: one["cpu"])
     return found
 
@@ -118,9 +116,7 @@ def main(arguments: Sequence[str]) -> None:
         at["date"] = date.today().isoformat()
         at["entries"] = entries_of(folder / "base")
         for method in chosen.methods:
-            found = compare(
-                method, folder, chosen.experts, chosen.threads, chosen.temperature, chosen.times
-            )
+            found = compare(method, folder, chosen)
             at["methods"][method] = found
             _say(method, found)
             RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
