@@ -1,6 +1,7 @@
 /** The sidebar and the recipe tab: builds them, and starts the conversation with the server. */
 
 import { mountChanged } from "./studio/changed.js";
+import { mountCheckup } from "./studio/checkup.js";
 import { mountCompare } from "./studio/compare.js";
 import { look, on, state, togglePin } from "./studio/conversation.js";
 import { button, h } from "./studio/dom.js";
@@ -38,7 +39,7 @@ function sheet(body) {
 
 function buildSidebar(root) {
   const part = () => h("div", {});
-  const [experts, method, starts, knobs, after, job] = Array.from({ length: 6 }, part);
+  const [experts, checkup, method, starts, knobs, after, job] = Array.from({ length: 7 }, part);
   const line = h("p", { class: "ms-recipe-line", id: "ms-line", tabindex: "0", "aria-label": "Recipe in one line" });
   const mark = h("span", { class: "ms-section__aside", id: "ms-digest" });
   const undoButton = button("Undo", undo, { id: "ms-undo", title: "Undo (z)" });
@@ -51,11 +52,12 @@ function buildSidebar(root) {
     h("div", { class: "ms-sidebar__head" }, sheet(body),
       h("div", { class: "ms-buttons", role: "group", "aria-label": "History and comparison" },
         undoButton, redoButton, pinButton, link, help)),
-    h("div", { class: "ms-sidebar__body", id: "ms-controls" }, section("Experts", experts), section("Method", method),
+    h("div", { class: "ms-sidebar__body", id: "ms-controls" }, section("Experts", h("div", {}, experts, checkup)), section("Method", method),
       starts, section("Settings", knobs), section("Afterwards", after)),
     h("div", { class: "ms-sidebar__foot" }, section("Recipe", h("div", {}, line, job), mark)));
   root.replaceChildren(body);
   mountExperts(experts);
+  mountCheckup(checkup);
   mountMethod(method);
   mountStarts(starts);
   mountKnobs(knobs, after);

@@ -10,6 +10,7 @@ from merger.errors import AlignmentError
 from merger.header import shown
 from merger.places import count_layers
 from merger.tied import find_tied, has_own_head
+from merger.vocabulary import vocabulary_rows
 
 # Float tensors that are computed when a model is built; some versions save them, others do not.
 BUFFERS = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "masked_bias")
@@ -22,7 +23,7 @@ TELLING = (
     "final_logit_softcapping", "query_pre_attn_scalar", "tie_word_embeddings", "vocab_size",
 )  # fmt: skip
 WORDS = (
-    "Say which words the result has: `tokenizer: {source: union}` in the recipe for those of all "
+    "Say in the recipe which words the result has: tokenizer: {source: union} for those of all "
     "models, {source: base} or {source: NAME} for those of one."
 )
 SAME_FAMILY = "Choose experts that were fine-tuned from this base."
@@ -257,6 +258,9 @@ def _dtypes(reference: Checkpoint, expert: Checkpoint, mergeable: tuple[str, ...
 def _configs(reference: Checkpoint, expert: Checkpoint) -> Found:
     ours, theirs = _settings(reference), _settings(expert)
     other = [k for k in TELLING if k in ours and k in theirs and ours[k] != theirs[k]]
+    if vocabulary_rows(reference) != vocabulary_rows(expert):
+        # Rows that differ are an error, which says so already.
+        other = [k for k in other if k != "vocab_size"]
     if not other:
         return []
     listed = ", ".join(f"{k} is {shown(theirs[k])} here, {shown(ours[k])} there" for k in other)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 from merger.align import Problem, align
 from merger.checkpoint import Checkpoint
@@ -20,7 +20,7 @@ from merger.plan import plan
 from merger.progress import Report
 from merger.recipe import Recipe
 from merger.sources import SourceRules, open_source
-from merger.speech import speech_notes
+from merger.speech import speech_notes, words_differ
 from merger.tokenizers import match_vocabularies
 
 NO_LINEAGE = Lineage((), "", ())
@@ -40,6 +40,8 @@ class DoctorReport:
         seconds: How long it takes, estimated.
         models: What each model is, base first.
         licence: Which licences the models state, and what the result inherits.
+        words: Whether rows of the embeddings mean the same in all models: "same", "differ", or
+            "chosen" where the recipe says which words the result has.
     """
 
     verdict: str
@@ -50,6 +52,7 @@ class DoctorReport:
     seconds: float
     models: tuple[ModelFacts, ...] = ()
     licence: Lineage = NO_LINEAGE
+    words: Literal["same", "differ", "chosen"] = "same"
 
     @property
     def is_well(self) -> bool:
@@ -110,7 +113,21 @@ def doctor(
     problems += [Problem("note", warning, "licence", "") for warning in licence.warnings]
     problems += _space_problems(out, cost.disk_bytes)
     facts = tuple(facts_of(name, model) for name, model in opened)
-    return DoctorReport(_verdict(problems), tuple(problems), *cost, facts, licence)
+    words = _words(recipe, [model for _, model in opened])
+    return DoctorReport(_verdict(problems), tuple(problems), *cost, facts, licence, words)
+
+
+def _words(recipe: Recipe, opened: Sequence[Checkpoint]) -> Literal["same", "differ", "chosen"]:
+    if _is_chosen(recipe):
+        return "chosen"
+    try:
+        return "differ" if words_differ(opened) else "same"
+    except MergeError:  # a damaged tokenizer is a problem of its own
+        return "same"
+
+
+def _is_chosen(recipe: Recipe) -> bool:
+    return recipe.tokenizer is not None and recipe.tokenizer.source is not None
 
 
 def _examine(recipe: Recipe, opened: Sequence[Checkpoint]) -> tuple[list[Problem], Cost]:
@@ -125,7 +142,7 @@ def _examine(recipe: Recipe, opened: Sequence[Checkpoint]) -> tuple[list[Problem
         problems += speech_notes(
             base if base is not None else experts[0],
             experts,
-            is_chosen=recipe.tokenizer is not None and recipe.tokenizer.source is not None,
+            is_chosen=_is_chosen(recipe),
         )
     except MergeError as error:
         problems.append(Problem("error", error.message, "recipe", error.hint))

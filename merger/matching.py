@@ -205,5 +205,5 @@ def check_ids(reference: Checkpoint, ids: Mapping[str, int]) -> None:
     raise AlignmentError(
         f"{reference.label}: the tokenizer gives {shown(token)} the id {top:,}, and the "
         f"embedding has {rows:,} rows.",
-        "Give it rows for all tokens: `tokenizer: {source: base}` in the recipe.",
+        "Give it rows for all tokens: tokenizer: {source: base} in the recipe.",
     )

@@ -39,14 +39,24 @@ def speech_notes(
     return found
 
 
+def words_differ(models: Sequence[Checkpoint]) -> bool:
+    """Whether a row of the embeddings stands for another word in some of these models."""
+    found = [(read_vocabulary(m.folder), vocabulary_rows(m)) for m in map(plain, models)]
+    (words, rows), *others = found
+    return any(
+        own != rows or (words is not None and theirs is not None and not theirs.is_like(words))
+        for theirs, own in others
+    )
+
+
 def _words(reference: Checkpoint, expert: Checkpoint) -> Iterator[Problem]:
     ours, theirs = read_vocabulary(reference.folder), read_vocabulary(expert.folder)
     if ours is None or theirs is None or ours.is_like(theirs):
         return
     rows = vocabulary_rows(reference), vocabulary_rows(expert)
     remedy = (
-        "Rows are merged by their number. `tokenizer: {source: union}` in the recipe merges them "
-        "by their word."
+        "Rows are merged by their number. With tokenizer: {source: union} in the recipe they are "
+        "merged by their word."
     )
     if ours.mark or theirs.mark:
         what = f"its tokenizer is another one than that of {reference.label}."
@@ -81,8 +91,8 @@ def _template(reference: Checkpoint, expert: Checkpoint) -> Iterator[Problem]:
         else f"its chat template is another one than that of {reference.label}."
     )
     remedy = (
-        "The result keeps what the base has; `tokenizer: {chat_template: auto}` takes the one "
-        "that most models have."
+        "The result keeps what the base has; tokenizer: {chat_template: auto} takes the one that "
+        "most models have."
     )
     yield Problem("note", what, expert.label, remedy)
 

@@ -20,6 +20,7 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 STYLES = (
     "style.css",
     "cards.css",
+    "checkup.css",
     "compare.css",
     "controls.css",
     "starts.css",

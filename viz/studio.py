@@ -20,6 +20,7 @@ from viz.answers import answers, async_answers
 from viz.archive import Archive
 from viz.asking import Asking
 from viz.catalog import Catalog, first_recipe
+from viz.checkup import Checkup
 from viz.comparing import Comparing
 from viz.curves import Curves
 from viz.desk import Desk, Merge
@@ -80,7 +81,7 @@ class Studio:
         jobs = (self.merge, self.train, self.job, self.cancel)
         # Gradio marks the functions it may call, and a bound method cannot be marked.
         tabs = (*Trials(self).functions(), *self.comparing.functions(), *Starts(self).functions())
-        more = (*self.trying.functions(), *Guiding(self).functions())
+        more = (*self.trying.functions(), *Guiding(self).functions(), *Checkup(self).functions())
         return [plain(method) for method in (*bound, *reports, *jobs, *tabs, *more)]
 
     def endpoints(self) -> dict[str, Callable[..., Any]]:

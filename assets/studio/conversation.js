@@ -10,7 +10,7 @@ import { record } from "./history.js";
 
 const REST_MS = 250; // a drag that pauses this long is settled: full validation follows
 
-const QUIET = new Set(["job", "models", "starts", "tour_words"]); // what goes on in the background shows no busy bar
+const QUIET = new Set(["job", "models", "starts", "tour_words", "checkup"]); // what goes on in the background shows no busy bar
 
 const listeners = new Map();
 let server = null;

@@ -60,7 +60,7 @@ def test_different_rows_without_a_choice_are_refused_in_words_that_name_the_choi
     made = recipe(folder, None)
     with pytest.raises(AlignmentError, match=r"\[10, 8\]|\[11, 8\]") as caught:
         merge(made, tmp_path / "out")
-    assert "`tokenizer: {source: union}`" in caught.value.hint
+    assert "tokenizer: {source: union}" in caught.value.hint
     report = doctor(made)
     assert not report.is_well and "{source: union}" in report.verdict
 
