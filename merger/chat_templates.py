@@ -39,6 +39,6 @@ def template_of(folder: Path | None) -> str | None:
         return None
     found = read_json(folder / "tokenizer_config.json").get("chat_template")
     if isinstance(found, list):
-        named = {t.get("name"): t.get("template") for t in found if isinstance(t, dict)}
-        found = named.get("default")
+        named = [t for t in found if isinstance(t, dict) and t.get("name") == "default"]
+        found = named[-1].get("template") if named else None
     return found.strip() if isinstance(found, str) and found.strip() else None

@@ -113,7 +113,7 @@ def score(
             f"device: scores are computed on 'cpu', got {device!r}.",
             "Leave it out: other devices round otherwise and would give other counts.",
         )
-    subject = open_subject(target, base_dir)
+    subject = open_subject(target, base_dir, report=report, cancel=cancel)
     chosen = choose_tasks(tasks, subject.reference, base_dir=base_dir)
     if subject.parts and tasks is None:
         chosen = owned_tasks(chosen, subject.parts)

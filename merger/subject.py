@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from merger.checkpoint import Checkpoint, FileCheckpoint
 from merger.errors import MergeError, SourceError
 from merger.models import open_models
 from merger.parts import Parts, Tensors
+from merger.progress import Report
 from merger.recipe import Recipe
 from merger.scorer import read_tensors
 from merger.sources import open_source, split_source
@@ -34,23 +36,35 @@ class Subject:
     parts: tuple[str, ...] = ()
 
 
-def open_subject(target: Recipe | str | Path, base_dir: Path | None) -> Subject:
+def open_subject(
+    target: Recipe | str | Path,
+    base_dir: Path | None,
+    *,
+    report: Report | None = None,
+    cancel: Event | None = None,
+) -> Subject:
     """Open a recipe, a recipe's file, a model folder or another source.
+
+    Args:
+        target: What to open.
+        base_dir: Folder that relative sources start from.
+        report: Told of bytes that have to be fetched first.
+        cancel: Stops what is fetched.
 
     Raises:
         SourceError: there is no such thing.
     """
     if isinstance(target, Recipe):
-        return _open_recipe(target, base_dir)
+        return _open_recipe(target, base_dir, report, cancel)
     if isinstance(target, str):
         scheme, rest = split_source(target)
         if scheme != "file":
-            model = open_source(target, base_dir=base_dir)
+            model = open_source(target, base_dir=base_dir, report=report, cancel=cancel)
             return Subject(model, model.content_id(), lambda: read_tensors(model), ())
         target = rest
     path = Path(target) if base_dir is None else base_dir / target
     if path.is_file() and path.suffix != ".safetensors":
-        return _open_recipe(Recipe.load(path), base_dir)
+        return _open_recipe(Recipe.load(path), base_dir, report, cancel)
     if not path.is_dir():
         raise SourceError(
             f"{path}: must be a recipe or a model folder, nothing is there.",
@@ -71,10 +85,12 @@ def _lineage(folder: Path) -> tuple[Checkpoint, ...]:
         return ()
 
 
-def _open_recipe(recipe: Recipe, base_dir: Path | None) -> Subject:
+def _open_recipe(
+    recipe: Recipe, base_dir: Path | None, report: Report | None, cancel: Event | None
+) -> Subject:
     from merger.engine import merge_in_memory, merge_parts  # noqa: PLC0415  (the engine is big)
 
-    models = open_models(recipe, base_dir=base_dir)
+    models = open_models(recipe, base_dir=base_dir, report=report, cancel=cancel)
     if models.plan.method.output == "per_task":
         return Subject(
             models.reference,

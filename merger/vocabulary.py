@@ -121,7 +121,8 @@ def _from_table(table: Mapping[str, Any]) -> Vocabulary:
     else:
         pairs = words.items() if isinstance(words, dict) else ()
     ids, added = _whole(pairs), {}
-    for entry in table.get("added_tokens") or []:
+    entries = table.get("added_tokens")
+    for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict):
             own = _whole([(entry.get("content"), entry.get("id"))])
             ids |= own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -153,10 +154,9 @@ def open_stack(
         )
     if not recipe.experts:
         raise FeedError("measure needs at least one expert, got none.", "Pick some experts first.")
-    base = open_source(recipe.base, base_dir=base_dir)
-    models: list[Checkpoint] = [
-        open_source(e.source, e.step, base_dir=base_dir, base=base) for e in recipe.experts
-    ]
+    open_here = partial(open_source, base_dir=base_dir, report=report, cancel=cancel)
+    base = open_here(recipe.base)
+    models: list[Checkpoint] = [open_here(e.source, e.step, base=base) for e in recipe.experts]
     matched = match_vocabularies(recipe, base, models)
     fit = align(matched.base, matched.experts)
     fit.raise_if_bad()

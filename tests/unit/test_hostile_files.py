@@ -14,9 +14,11 @@ import torch
 from safetensors.torch import save_file
 
 from merger.adapter import read_adapter
+from merger.chat_templates import template_of
 from merger.errors import SourceError
 from merger.header import read_header
 from merger.layout import read_layout
+from merger.vocabulary import read_vocabulary
 from tests.adapters import factors, save_adapter
 from tests.unit.test_header import entry, file_bytes
 
@@ -156,6 +158,25 @@ def test_a_long_header_of_one_name_takes_little_memory(tmp_path: Path, letter: s
     assert len(caught.value.message) < 600
 
 
+TOKENIZER = {
+    "version": "1.0", "normalizer": None, "pre_tokenizer": {"type": "Whitespace"},
+    "added_tokens": [{"id": 0, "content": "<s>", "special": True}],
+    "model": {"type": "BPE", "vocab": {"<s>": 0, "a": 1, "b": 2, "ab": 3}, "merges": [["a", "b"]]},
+}  # fmt: skip
+SETTINGS = {
+    "chat_template": [{"name": "default", "template": "{{ x }}"}],
+    "eos_token": {"content": "<s>"},
+    "added_tokens_decoder": {},
+}
+
+
+def words_of(folder: Path) -> object:
+    """Read what a merge reads of a tokenizer, as long as nothing is loaded by it."""
+    found = read_vocabulary(folder)
+    assert found is None or all(type(n) is int and n >= 0 for n in found.ids.values())
+    return found, template_of(folder)
+
+
 def sharded(folder: Path) -> None:
     save_file({"a": torch.zeros(2)}, folder / "one.safetensors")
     save_file({"b": torch.ones(3)}, folder / "two.safetensors")
@@ -178,6 +199,8 @@ ADAPTER = {
         ("model.safetensors.index.json", INDEX, read_layout),
         ("config.json", CONFIG, read_layout),
         ("adapter_config.json", ADAPTER, read_adapter),
+        ("tokenizer.json", TOKENIZER, words_of),
+        ("tokenizer_config.json", SETTINGS, words_of),
     ],
 )
 def test_other_files_of_a_model_are_read_or_refused(
@@ -187,6 +210,7 @@ def test_other_files_of_a_model_are_read_or_refused(
         save_adapter(tmp_path, {"model.q": factors(1, 6, 4, 2)})
     else:
         sharded(tmp_path)
+        (tmp_path / "tokenizer.json").write_text(json.dumps(TOKENIZER))
         (tmp_path / "model.safetensors.index.json").write_text(json.dumps(INDEX))
     draw = random.Random(name)
     whole = json.dumps(table).encode()
