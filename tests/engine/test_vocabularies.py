@@ -7,16 +7,20 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from merger import Recipe, merge
+from merger.adapted import change_of
 from merger.chat_templates import template_of
 from merger.doctor import doctor
 from merger.engine import merge_in_memory
 from merger.errors import AlignmentError, RecipeError, SourceError
 from merger.live import SETS, LiveSet
+from merger.matched import plain
+from merger.models import open_models
 from merger.recipe import Expert
 from merger.refactor import merge_to_adapter
 from merger.sources import open_source
 from merger.tasks import choose_tasks
 from merger.tokenizer_choice import build_tokenizer
+from tests.adapters import factors, save_adapter
 from tests.vocabularies import LETTERS, MERGES, save_speaker
 
 EMBED = "model.embed_tokens.weight"
@@ -213,3 +217,23 @@ def test_a_template_goes_with_a_new_tokenizer(folder, tmp_path):
     template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     made = recipe(folder, {"source": "union", "chat_template": template})
     assert template_of(merge(made, tmp_path / "out")) == template
+
+
+def test_an_adapter_keeps_its_exact_changes_where_no_row_is_moved(folder, tmp_path):
+    q, d = "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj"
+    save_adapter(tmp_path / "lora", {q: factors(0, 8, 8, 2), d: factors(5, 8, 8, 2)}, r=2)
+    experts = (Expert(f"lora:{tmp_path}/lora", "lora"), Expert(f"file:{folder}/one", "one"))
+    made = Recipe(
+        "task_arithmetic", experts, base=f"file:{folder}/base", params={"scale": 1.0},
+        tokenizer=build_tokenizer({"source": "union"}),
+    )  # fmt: skip
+    models = open_models(made)
+    lora = models.experts[0]
+    assert change_of(lora, models.base, f"{q}.weight").equal(plain(lora).change(f"{q}.weight"))
+    assert change_of(lora, models.base, EMBED) is None
+    assert change_of(models.experts[1], models.base, EMBED) is None
+    merged = merge_in_memory(made).tensors
+    one = open_source(f"file:{folder}/one")
+    # The adapter does not touch embeddings: what it lacks stands in, and changes nothing.
+    ids = AutoTokenizer.from_pretrained(folder / "one").get_vocab()
+    assert torch.allclose(merged[EMBED][10], one.read(EMBED).reshape(-1, 8)[ids["<tool>"]])
