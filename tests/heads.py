@@ -22,6 +22,8 @@ from tests.builders import byte_tokenizer
 MOODS = {0: "negative", 1: "positive", 2: "mixed"}
 SHAPES = {0: "dark", 1: "light"}
 PIXELS = 8
+LEAN = 0.3
+WORDS = ("fine", "film", "bad", "sound", "long", "scene", "actor", "light")
 
 
 def save_text_head(folder: Path, seed: int = 0, **settings: Any) -> Path:
@@ -86,11 +88,36 @@ def save_pictures(folder: Path, count: int = 12, seed: int = 0) -> Path:
     return folder
 
 
+def build_text_family(folder: Path, experts: tuple[str, ...] = ("ada", "bob")) -> Path:
+    """Save a base, experts with other numbers, and a table of moods beside them."""
+    save_text_head(folder / "base")
+    for i, name in enumerate(experts):
+        save_text_head(folder / name, seed=i + 1, base_model="base")
+    rows = [
+        f"{' '.join(WORDS[(i * k) % len(WORDS)] for k in range(1, 3 + i % 5))} {i},{MOODS[i % 3]}"
+        for i in range(90)
+    ]
+    (folder / "moods.csv").write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
+    return folder
+
+
+def build_image_family(folder: Path, experts: tuple[str, ...] = ("ada", "bob")) -> Path:
+    """Save a base, experts with other numbers, and a folder of pictures beside them."""
+    save_image_head(folder / "base")
+    for i, name in enumerate(experts):
+        save_image_head(folder / name, seed=i + 1, base_model="base")
+    save_pictures(folder / "rooms", count=30)
+    return folder
+
+
 def _save(kind: Any, config: Any, folder: Path, seed: int) -> None:
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        kind(config).save_pretrained(folder)
+        model = kind(config)
+        # The base leans to the first class, experts to the second: their answers differ.
+        model.classifier.bias.data[min(seed, 1)] = LEAN
+        model.save_pretrained(folder)
     if shown:
         logging.enable_progress_bar()

@@ -114,7 +114,7 @@ def scores_table(scene: Scene) -> dict[str, Any] | None:
         columns += ["pinned", "change, 95% interval"]
         for i, row in enumerate(rows):
             row += [number(bars.pinned[i]), _change(scores, i, share)]
-    unit = "n counts examples" if share else "n counts bytes; bits per byte, lower is better"
+    unit = "n counts examples" if share else "n counts windows; bits per byte, lower is better"
     kind = "measured" if bars.measured else "preview"
     caption = (
         f"{bars.metric.replace('_', ' ').capitalize()} on {bars.split} ({kind}); {unit}. "

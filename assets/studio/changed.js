@@ -46,7 +46,7 @@ function show(found) {
     return;
   }
   place.replaceChildren(title, controls(found), h("p", { class: "ms-panel__caption", role: "status" }, words(found)),
-    found.examples.length ? h("ul", { class: `ms-changed__list${isText(found) ? " ms-changed__list--text" : ""}` }, found.examples.map(card)) : h("p", { class: "ms-empty" }, "None of these."),
+    found.examples.length ? h("ul", { class: `ms-changed__list${found.examples[0].picture ? "" : " ms-changed__list--text"}` }, found.examples.map(card)) : h("p", { class: "ms-empty" }, "None of these."),
     more(found));
   if (focus) document.getElementById(focus)?.focus();
 }
@@ -73,7 +73,7 @@ export function words(found) {
   const { title, n, only_a: a, only_b: b } = taskOf(found);
   const all = `of ${n.toLocaleString("en-GB")} of ${found.split}`;
   if (isText(found)) return `${title}: A needs fewer bits per byte on ${a} passages, B on ${b}, ${all}. Largest difference first.`;
-  return `${title}: only A is right on ${a} images, only B on ${b}, ${all}; the other ${(n - a - b).toLocaleString("en-GB")} did not change hands.`;
+  return `${title}: only A is right on ${a} examples, only B on ${b}, ${all}; the other ${(n - a - b).toLocaleString("en-GB")} did not change hands.`;
 }
 
 /** One example with the answers of all that were asked. */
@@ -81,7 +81,7 @@ export function card(example) {
   const about = example.picture
     ? [h("img", { class: "ms-example__picture", src: example.picture, alt: `Image ${example.number}, ${example.label}`, width: 56, height: 56 }),
       h("p", { class: "ms-example__label" }, "true label", h("b", {}, example.label), `image ${example.number}`)]
-    : [h("p", { class: "ms-example__label" }, `passage ${example.number}`),
+    : [h("p", { class: "ms-example__label" }, example.label && "true label", example.label && h("b", {}, example.label), `passage ${example.number}`),
       h("p", { class: "ms-example__passage", tabindex: "0", role: "group", "aria-label": `Passage ${example.number}` }, example.passage)];
   const rows = example.answers.map(({ who, words: said, right, value }) => h("tr", { "data-side": who === "A" || who === "B" ? who : null },
     h("th", { scope: "row" }, who),

@@ -21,7 +21,7 @@ class TaskBars(Info):
         high: Upper end of its 95 % interval.
         pinned: The pinned recipe's score; all NaN when nothing is pinned.
         measured: Whether `merged` is a full validation, rather than a preview estimate.
-        n: Examples (accuracy) or bytes (bits per byte) behind `merged`, per task.
+        n: Examples (accuracy) or windows of text (bits per byte) behind `merged`, per task.
         split: Which split was scored.
         experts: Name of each task's own expert, for its colour; empty where there is none.
         change_low: Lower end of the paired interval of merged − pinned.

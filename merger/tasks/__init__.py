@@ -62,7 +62,7 @@ def of_one_metric(tasks: Sequence[Task]) -> tuple[tuple[Task, ...], str]:
         return shown, ""
     kind = f"tasks measured in {shown[0].metric.replace('_', ' ')}" if shown else "no perplexity"
     return shown, (
-        f"This page shows {kind}; not shown: {', '.join(rest)}. The command `score` measures "
+        f"This page shows {kind}; not shown: {', '.join(rest)}. The command score measures "
         "them all, and the first task in tasks.yaml decides which are shown."
     )
 

@@ -68,8 +68,11 @@ class LabelledTask:
     @abstractmethod
     def choose(
         self, runner: Runner, split: str, index: np.ndarray, pause: Pause | None = None
-    ) -> np.ndarray:
-        """Return the class that the model chooses for some rows, (n,)."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the class that the model chooses for some rows, (n,), and how likely each is.
+
+        The second is (n, classes); its rows add up to 1.
+        """
 
     @property
     def content(self) -> str:
@@ -110,7 +113,8 @@ class LabelledTask:
         """Choose a class for the rows of a split, or those of `index`."""
         labels = self.labels(split)
         chosen = np.arange(len(labels)) if index is None else index
-        top = (self.choose(runner, split, chosen, pause) == labels[chosen]).astype(np.float64)
+        guess, _ = self.choose(runner, split, chosen, pause)
+        top = (guess == labels[chosen]).astype(np.float64)
         return Outcomes(top, np.ones_like(top), self.rows.split(split).groups[chosen])
 
 
@@ -150,8 +154,8 @@ class HeadTask(LabelledTask):
 
     def choose(
         self, runner: Runner, split: str, index: np.ndarray, pause: Pause | None = None
-    ) -> np.ndarray:
-        """Return the class with the largest logit for some rows, (n,)."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the class with the largest logit for some rows, and the softmax of the logits."""
         if not runner.label.endswith(HEADS):
             raise TaskError(
                 f"{runner.label}: classes need a sequence classification head.",
@@ -161,16 +165,16 @@ class HeadTask(LabelledTask):
         pad = runner.config.pad_token_id
         # Decoders find the last word by the padding: without one, rows go one by one.
         most = 1 if pad is None else tokens_at_once(runner)
-        guess, done = np.zeros(len(ids), np.int64), 0
+        chances, done = np.zeros((len(ids), len(self.classes))), 0
         with torch.inference_mode():
             for rows in batches([len(row) for row in ids], most):
                 if pause is not None:
                     pause(done)
                 tokens, mask = padded([ids[i] for i in rows], pad or 0)
                 logits = runner.module(input_ids=tokens, attention_mask=mask).logits
-                guess[rows] = logits.argmax(1).numpy()  # logits: (n, classes)
+                chances[rows] = logits.double().softmax(1).numpy()  # (n, classes)
                 done += len(rows)
-        return guess
+        return chances.argmax(1), chances
 
     @property
     def _longest(self) -> int:

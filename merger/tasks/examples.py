@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,10 +13,14 @@ from merger.parts import Parts, Tensors, tensors_for
 from merger.scorer import Scorer
 from merger.tasks import Task
 from merger.tasks.base import Outcomes
+from merger.tasks.classify import LabelledTask
+from merger.tasks.image_files import open_image
+from merger.tasks.image_folder import ImageFolderTask
 from merger.tasks.images import ImageTask
 from merger.tasks.text import TextTask
 
 LONGEST_PASSAGE = 400
+PICTURE = 56
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,9 +29,9 @@ class Example:
 
     Args:
         index: Its number in the split.
-        picture: Image (28, 28) uint8; None for a text.
+        picture: Image in grey, (28, 28) or (56, 56) uint8; None for a text.
         passage: The words; empty for an image.
-        label: What is right; empty for a text.
+        label: What is right; empty where nothing is.
     """
 
     index: int
@@ -60,6 +65,12 @@ def examples_of(task: Task, split: str, index: Sequence[int]) -> tuple[Example, 
         )
     if isinstance(task, TextTask):
         return tuple(Example(int(i), None, _cut(task.passage(split, int(i))), "") for i in index)
+    if isinstance(task, LabelledTask):
+        rows = task.rows.split(split)
+        return tuple(Example(int(i), None, _cut(rows.texts[i]), rows.labels[i]) for i in index)
+    if isinstance(task, ImageFolderTask):
+        files = task.files.split(split)
+        return tuple(Example(int(i), _small(files.paths[i]), "", files.labels[i]) for i in index)
     return tuple(Example(int(i), None, "", "") for i in index)
 
 
@@ -91,6 +102,13 @@ def answers_of(
                 chances, chances.argmax(1), data.labels[chosen], strict=True
             )
         )
+    if isinstance(task, LabelledTask | ImageFolderTask):
+        guess, chances = _choose(task, split, chosen, scorer, tensors)
+        labels = task.labels(split)[chosen]
+        return tuple(
+            Answer(task.classes[best], bool(best == label), float(row[best]))
+            for row, best, label in zip(chances, guess, labels, strict=True)
+        )
     found = _run(task, split, chosen, scorer, tensors) if known is None else known.take(chosen)
     return tuple(Answer(f"{v:.3f}", None, float(v)) for v in found.top / found.bottom)
 
@@ -109,6 +127,20 @@ def _run(
     return MODELS.run(job, urgent=True)
 
 
+def _choose(
+    task: LabelledTask | ImageFolderTask,
+    split: str,
+    index: np.ndarray,
+    scorer: Scorer,
+    tensors: Callable[[], Tensors | Parts],
+) -> tuple[np.ndarray, np.ndarray]:
+    def job() -> tuple[np.ndarray, np.ndarray]:
+        scorer.load(tensors_for(tensors(), task), object())
+        return task.choose(scorer.runner, split, index)
+
+    return MODELS.run(job, urgent=True)
+
+
 def chances_of(
     task: ImageTask,
     images: np.ndarray,
@@ -122,6 +154,11 @@ def chances_of(
         return task.probabilities(scorer.runner, images)
 
     return MODELS.run(job, urgent=True)
+
+
+def _small(path: Path) -> np.ndarray:
+    image = open_image(path).convert("L").resize((PICTURE, PICTURE))
+    return np.asarray(image, np.uint8)
 
 
 def _cut(text: str) -> str:

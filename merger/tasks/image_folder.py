@@ -118,13 +118,14 @@ class ImageFolderTask:
         """Classify the images of a split, or those of `index`."""
         labels = self.labels(split)
         chosen = np.arange(len(labels)) if index is None else index
-        top = (self.choose(runner, split, chosen, pause) == labels[chosen]).astype(np.float64)
+        guess, _ = self.choose(runner, split, chosen, pause)
+        top = (guess == labels[chosen]).astype(np.float64)
         return Outcomes(top, np.ones_like(top), self.files.split(split).groups[chosen])
 
     def choose(
         self, runner: Runner, split: str, index: np.ndarray, pause: Pause | None = None
-    ) -> np.ndarray:
-        """Return the class with the largest logit for some images, (n,)."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the class with the largest logit for some images, and how likely each is."""
         if not runner.label.endswith(HEADS):
             raise TaskError(
                 f"{runner.label}: classes need an image classification head.",
@@ -132,15 +133,16 @@ class ImageFolderTask:
             )
         work = int(MAX_WORK // max(1, runner.parameters * PATCHES))
         chunk = max(1, min(MAX_BATCH, work))
-        guess = [np.empty(0, np.int64)]
+        chances = [np.empty((0, len(self.classes)))]
         with torch.inference_mode():
             for start in range(0, len(index), chunk):
                 if pause is not None:
                     pause(start)
                 part = [self._pixels(split, int(i)) for i in index[start : start + chunk]]
                 logits = runner.module(pixel_values=torch.stack(part)).logits  # (n, classes)
-                guess.append(logits.argmax(-1).numpy())
-        return np.concatenate(guess)
+                chances.append(logits.double().softmax(-1).numpy())
+        every = np.concatenate(chances)
+        return every.argmax(1), every
 
     def _pixels(self, split: str, i: int) -> Tensor:
         path = self.files.split(split).paths[i]

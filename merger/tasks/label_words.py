@@ -82,12 +82,12 @@ class LabelWordsTask(LabelledTask):
 
     def choose(
         self, runner: Runner, split: str, index: np.ndarray, pause: Pause | None = None
-    ) -> np.ndarray:
-        """Return the likeliest label for some rows, (n,)."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the likeliest label per byte for some rows, and how likely each is among them."""
         texts, count = self.rows.split(split).texts, len(self.classes)
         sizes = [len(label.encode()) for label in self.classes]
         slab = max(1, SLAB // count)
-        chosen = np.zeros(len(index), np.int64)
+        logs = np.zeros((len(index), count))
         for start in range(0, len(index), slab):
             part = index[start : start + slab]
             asked = [each for i in part for each in self._asked(texts[i])]
@@ -96,9 +96,10 @@ class LabelWordsTask(LabelledTask):
                 if pause is not None:
                     pause(start + done // count)
 
-            logs = continuation_logs(runner, asked, heard)[0].reshape(len(part), count)
-            chosen[start : start + slab] = (logs / sizes).argmax(1)
-        return chosen
+            found, _ = continuation_logs(runner, asked, heard)
+            logs[start : start + slab] = found.reshape(len(part), count)
+        shares = np.exp(logs - logs.max(1, keepdims=True))
+        return (logs / sizes).argmax(1), shares / shares.sum(1, keepdims=True)
 
     @property
     def _longest(self) -> int:

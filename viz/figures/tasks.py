@@ -147,7 +147,7 @@ def _values(info: TaskBars, top: float) -> Values:
 
 def _hover(info: TaskBars, i: int) -> list[str]:
     kind = "measured on" if info.measured else "estimated from"
-    unit = "examples" if _is_share(info) else "bytes"
+    unit = "examples" if _is_share(info) else "windows"
     ends = f"{_number(info, info.low[i])} to {_number(info, info.high[i])}"
     return [
         info.tasks[i],
