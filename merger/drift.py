@@ -87,12 +87,14 @@ def measure_drift(
     Args:
         model: The model.
         reference: What it was made from; None finds broken, zero and twin tensors only.
-        report: Told of values read.
+        report: Told of bytes read.
         cancel: Stops the reading.
     """
     keys = [key for key, info in model.tensors.items() if info.is_float and info.numel]
     both = [] if reference is None else [key for key in keys if _is_same(model, reference, key)]
-    total = sum(model.tensors[key].numel for key in [*keys, *both])
+    total = sum(model.tensors[key].nbytes for key in keys)
+    if reference is not None:
+        total += sum(reference.tensors[key].nbytes for key in both)
     done = 0
 
     def squares(source: Checkpoint, names: Sequence[str]) -> dict[str, float]:
@@ -100,9 +102,9 @@ def measure_drift(
         found = {}
         for key in names:
             found[key] = _square(source, key, cancel)
-            done += source.tensors[key].numel
+            done += source.tensors[key].nbytes
             if report is not None:
-                report(Progress(done, total, "values", key))
+                report(Progress(done, total, "bytes", f"checking {key}"))
         return found
 
     here = squares(model, keys)

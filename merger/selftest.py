@@ -51,7 +51,7 @@ def self_test(
         prompt: A text for it to go on with.
         base_dir: Folder that relative sources start from.
         roots: What a visitor may open; None opens everything.
-        report: Told of values read.
+        report: Told of bytes read.
         cancel: Stops the test.
 
     Raises:
@@ -146,12 +146,14 @@ def _about_drift(drift: Drift) -> list[Problem]:
     if drift.zero:
         found.append(_error(f"there is nothing but zeros in {_names(drift.zero)}.", AGAIN))
     for one, other in drift.twins[:3]:
-        found.append(_error(f"{shown(one)} and {shown(other)} hold the same numbers.", AGAIN))
+        found.append(
+            _error(f"tensors {shown(one)} and {shown(other)} hold the same numbers.", AGAIN)
+        )
     if drift.outliers:
         first = drift.outliers[0]
         what = (
-            f"{shown(first.key)} is {first.ratio:.2f} times as long as in {drift.reference}, and "
-            f"in other layers this is {first.usual:.2f}."
+            f"tensor {shown(first.key)} is {first.ratio:.2f} times as long as in "
+            f"{drift.reference}, and in other layers this is {first.usual:.2f}."
         )
         found.append(_note(what, "Score the merge, or look at this layer in the Studio."))
     return found

@@ -51,13 +51,19 @@ class SelfTest:
             done.append("it loads whole")
         if self.answer is not None:
             done.append("it answers with finite numbers")
-        if self.drift.reference:
-            count = len(self.drift.outliers)
-            which = f"{count} tensors stand" if count > 1 else "1 tensor stands"
-            done.append(f"{which} out in size" if count else "no tensor stands out in size")
+        done += self._about_sizes()
         words = _sentence(", ".join(done) or "its files can be read, and nothing more was tried")
         notes = [problem.what for problem in self.problems]
         return " ".join([words, *map(_sentence, notes[:2])])
+
+    def _about_sizes(self) -> list[str]:
+        count = len(self.drift.outliers)
+        if not self.drift.reference:
+            return []
+        if not self.drift.compared:
+            return ["it has too few layers to tell whether one stands out in size"]
+        which = f"{count} tensors stand" if count > 1 else "1 tensor stands"
+        return [f"{which} out in size" if count else "no tensor stands out in size"]
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""

@@ -1,6 +1,7 @@
 """Background jobs as the page shows them: words, a bar, a download."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from merger.recipe import Recipe
 from merger.workspace import DOWNLOAD_LIMIT_BYTES, Workspace
 from viz.catalog import Family
 from viz.job_words import COUNTED, merges_in_words
-from viz.outputs import adapter_view, checked_rank
+from viz.outputs import adapter_view, check_views, checked_rank
 from viz.session import recipe_line
 
 WORDS = {
@@ -44,6 +45,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "hint": error.get("hint", ""),
         "size": in_bytes(size),
         "adapter": adapter_view(result.get("adapter")),
+        "checks": check_views(result.get("check")),
         "download": f"ms-download/{job.id}" if kept else "",
         "version": f"{job.state.value}/{job.done}/{job.total}/{job.note}",
     }
@@ -64,7 +66,14 @@ async def next_view(runner: JobRunner, id: str, owner: str, seen: str | None) ->
 
 
 def start_merge(
-    runner: JobRunner, recipe: Recipe, owner: str, family: Family, rank: object = None
+    runner: JobRunner,
+    recipe: Recipe,
+    owner: str,
+    family: Family,
+    rank: object = None,
+    *,
+    check: bool = False,
+    scores: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Start the real merge of a recipe and return the view of its job.
 
@@ -74,8 +83,11 @@ def start_merge(
         owner: Whose job it is.
         family: Where the models lie.
         rank: Of the LoRA adapter to write; None for a model.
+        check: Whether to test the model that was written.
+        scores: What the merge scored, for the model card.
     """
     payload: dict[str, Any] = {"recipe": recipe.to_json(), "name": recipe.method}
+    payload |= {"check": check, "scores": None if scores is None else dict(scores)}
     title = recipe_line(recipe)
     if rank is not None:
         payload["adapter"] = checked_rank(rank)

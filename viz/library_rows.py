@@ -1,12 +1,16 @@
 """Full scores enter the library, where later screens find them."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from merger.errors import MergeError
 from merger.keeping import facts_of, keep
 from merger.library import Library
+from merger.recipe import Recipe
 from merger.scorer import SCORER_VERSION, FullScore
-from viz.desk import Merge
+from viz.catalog import Family
+from viz.desk import Desk, Merge
 from viz.scores import Scores
 
 log = logging.getLogger("mergescope")
@@ -21,6 +25,19 @@ def remember(library: Library, made: Merge, scores: Scores, owner: str) -> None:
             keep(library, made.live, made.recipe, made.merged, scores.full, owner)
     except MergeError as error:
         log.warning("not remembered: %s", error)
+
+
+def kept_scores(
+    library: Library, desk: Desk, recipe: Recipe, family: Family, owner: str
+) -> Mapping[str, Any] | None:
+    """Return what a merge scored, as its visitor's rows have it: on test, else on validation."""
+    try:
+        recipe, live = desk.open(recipe, family)
+        rows = library.rows_of([live.digest(recipe)], owner)
+    except MergeError:
+        return None
+    known = {row.split: row.scores for row in rows if row.scorer == str(SCORER_VERSION)}
+    return known.get("test") or known.get("validation")
 
 
 def _is_kept(library: Library, made: Merge, full: FullScore, owner: str) -> bool:

@@ -1,6 +1,6 @@
-"""What a real merge is written as: a model, or a LoRA adapter with what its rank loses."""
+"""What a real merge is written as, a model or a LoRA adapter, and what was found out about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merger.errors import RecipeError
@@ -42,4 +42,40 @@ def adapter_view(report: Mapping[str, Any] | None) -> dict[str, Any] | None:
         words += f" {len(whole)} tensor{'s are' if len(whole) > 1 else ' is'} stored whole."
     fits = sorted(report["fits"], key=lambda fit: (-fit["error"], fit["key"]))
     rows = [[fit["key"], str(fit["rank"]), percent(fit["error"], 2)] for fit in fits]
-    return {"words": words, "rows": rows}
+    curve = [
+        [str(rank), percent(held, 2)]
+        for rank, held in zip(report["ranks"], report["energy"], strict=True)
+    ]
+    return {"words": words, "rows": rows, "curve": curve}
+
+
+def check_views(reports: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """Return what the card of a job shows of the tests of the models that it wrote.
+
+    Args:
+        reports: Self-tests as plain data, with the name of each model; None where none was asked.
+    """
+    return [_check_view(report, many=len(reports or ()) > 1) for report in reports or ()]
+
+
+def _check_view(report: Mapping[str, Any], many: bool) -> dict[str, Any]:
+    answer, drift = report["answer"], report["drift"]
+    words = [f"{report['name']}:"] if many else []
+    words.append(report["verdict"])
+    if answer is not None and answer["words"]:
+        listed = " or ".join(f"“{word}”" for word in answer["words"])
+        words.append(f"Asked {answer['asked']}, it goes on with {listed}.")
+    rows = [
+        ["outside the layers" if row["layer"] is None else f"layer {row['layer']}", _ratio(row)]
+        for row in drift["layers"]
+    ]
+    return {
+        "words": " ".join(words),
+        "well": report["is_well"],
+        "against": drift["reference"],
+        "rows": rows,
+    }
+
+
+def _ratio(row: Mapping[str, Any]) -> str:
+    return "unknown" if row["ratio"] is None else f"{row['ratio']:.3f}"

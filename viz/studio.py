@@ -29,7 +29,7 @@ from viz.facts import shown
 from viz.guiding import Guiding
 from viz.jobs_view import job_view, next_view, start_merge
 from viz.kpis import kpis
-from viz.library_rows import remember
+from viz.library_rows import kept_scores, remember
 from viz.links import link_card, pins_of
 from viz.notes import notes
 from viz.reporting import report_chart, report_facts
@@ -186,8 +186,11 @@ class Studio:
         """Start the real merge of a recipe in the background."""
         recipe = recipe_from_text(text_of(request), self.catalog)
         family = self.catalog.family_of(recipe)
-        rank = request.get("adapter")
-        return {"job": start_merge(self.jobs, recipe, visitor_of(request), family, rank)}
+        rank, owner = request.get("adapter"), visitor_of(request)
+        scores = kept_scores(self.library, self.desk, recipe, family, owner)
+        check = request.get("check") is True
+        job = start_merge(self.jobs, recipe, owner, family, rank, check=check, scores=scores)
+        return {"job": job}
 
     @answers
     def train(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import { ask, notice, on, state } from "./conversation.js";
 import { button, h, visitor } from "./dom.js";
-import { adapterRank, loss, onOutput } from "./output.js";
+import { adapterRank, found, isChecked, loss, onOutput } from "./output.js";
 
 const FINISHED = new Set(["DONE", "CANCELLED", "FAILED", "INTERRUPTED"]);
 const KEY = "mergescope-job";
@@ -37,7 +37,7 @@ function store(id) {
 
 async function begin() {
   startButton.disabled = true;
-  const answer = await ask("merge", { text: state.text, visitor: visitor(), adapter: adapterRank() });
+  const answer = await ask("merge", { text: state.text, visitor: visitor(), adapter: adapterRank(), check: isChecked() });
   startButton.disabled = false;
   if (answer.error) {
     notice(answer.error);
@@ -82,7 +82,7 @@ function show(job) {
       button("Cancel", () => ask("cancel", { id: job.id, visitor: visitor() }), { id: "ms-cancel", class: "ms-btn ms-btn--danger" }));
   } else {
     parts.push(h("p", { class: "ms-job__text" }, job.detail));
-    parts.push(...loss(job.adapter));
+    parts.push(...loss(job.adapter), ...found(job.checks));
     if (job.hint) parts.push(h("p", { class: "ms-job__text" }, job.hint));
     const row = h("div", { class: "ms-buttons" });
     if (job.download) row.append(h("a", { class: "ms-btn", href: job.download, download: "", id: "ms-download" }, `Download (${job.size})`));

@@ -8,6 +8,7 @@ const USUAL = 16; // where full models give no hint
 
 let rank = null; // null: a model
 let nodes = null;
+let checked = false;
 
 const family = () => state.config.families.find((one) => one.id === state.draft.family);
 const isPerTask = () => methodOf(state.draft.method)?.output === "per_task";
@@ -27,6 +28,9 @@ function obstacle() {
 
 /** The rank of the adapter to write; null for a model. */
 export const adapterRank = () => (rank && state.draft && !obstacle() ? rank : null);
+
+/** Whether the model is tested when it is written; an adapter is no whole model. */
+export const isChecked = () => checked && adapterRank() === null;
 
 export function onOutput(fn) {
   for (const event of ["output", "answer"]) on(event, fn);
@@ -52,11 +56,14 @@ export function outputCard(card) {
       choose(value >= 1 && value <= 4096 ? value : rank);
     } });
   const about = h("p", { class: "ms-panel__caption", id: "ms-output-about", role: "status" });
-  nodes = { model: model.input, adapter: adapter.input, number, about };
+  const check = h("input", { type: "checkbox", id: "ms-output-check", onchange: (e) => { checked = e.target.checked; } });
+  nodes = { model: model.input, adapter: adapter.input, number, about, check };
   onOutput(show);
   const node = card("What to write", "“Merge for real” in the sidebar writes this, in the background.",
     h("div", { class: "ms-output", role: "radiogroup", "aria-label": "What to write" }, model.label, adapter.label,
-      h("label", { class: "ms-output__rank", for: "ms-output-rank" }, "rank", number)), about);
+      h("label", { class: "ms-output__rank", for: "ms-output-rank" }, "rank", number)), about,
+    h("label", { class: "ms-output ms-output__check", for: "ms-output-check" },
+      check, "Test the model when it is written: load it, ask it something, compare the size of every tensor with its base"));
   show();
   return node;
 }
@@ -69,6 +76,7 @@ function show() {
   nodes.adapter.checked = now !== null;
   nodes.adapter.disabled = Boolean(why);
   nodes.number.disabled = now === null;
+  nodes.check.disabled = now !== null;
   if (document.activeElement !== nodes.number) nodes.number.value = now ?? "";
   nodes.about.textContent = now ? aboutAdapter(now) : [aboutModel(), why && `No adapter: ${why}`].filter(Boolean).join(" ");
 }
@@ -92,10 +100,22 @@ function aboutAdapter(now) {
 /** What an adapter lost, as parts of a job's card. */
 export function loss(adapter) {
   if (!adapter) return [];
-  const rows = adapter.rows.map((cells) => h("tr", {}, cells.map((cell, i) => h("td", { class: i ? "ms-num" : null }, cell))));
-  const heads = ["matrix", "rank", "lost"].map((word, i) => h("th", { scope: "col", class: i ? "ms-num" : null }, word));
   return [h("p", { class: "ms-job__text ms-job__loss" }, adapter.words),
-    h("details", { class: "ms-job__each" }, h("summary", {}, `Each of ${rows.length} matrices`),
-      h("div", { class: "ms-panel__table", tabindex: "0", role: "region", "aria-label": "What each matrix lost" },
-        h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows))))];
+    table(`Each of ${adapter.rows.length} matrices`, "What each matrix lost", ["matrix", "rank", "lost"], adapter.rows),
+    table("How much so many directions hold", "Share of the change's energy", ["directions", "energy"], adapter.curve)];
+}
+
+/** What the tests of the written models found, as parts of a job's card. */
+export function found(checks) {
+  return checks.flatMap((check) => [
+    h("p", { class: `ms-job__text ms-job__check${check.well ? "" : " ms-job__check--bad"}` }, check.words),
+    check.rows.length ? table(`Size against ${check.against}, by layer`, "Size of each layer against its base", ["part", "times as long"], check.rows) : null,
+  ]).filter(Boolean);
+}
+
+function table(title, label, heads, rows) {
+  const cells = (row, tag, more) => h("tr", {}, row.map((cell, i) => h(tag, { ...more, class: i ? "ms-num" : null }, cell)));
+  return h("details", { class: "ms-job__each" }, h("summary", {}, title),
+    h("div", { class: "ms-panel__table", tabindex: "0", role: "region", "aria-label": label },
+      h("table", {}, h("thead", {}, cells(heads, "th", { scope: "col" })), h("tbody", {}, rows.map((row) => cells(row, "td", {}))))));
 }

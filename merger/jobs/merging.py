@@ -1,16 +1,19 @@
 """A merge as a background job."""
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from merger.engine import merge
 from merger.lazy import torch
+from merger.models import open_models
 from merger.outcome import outcome_of
 from merger.preflight import preflight
 from merger.progress import Report
 from merger.recipe import Recipe
 from merger.refactor import merge_to_adapter
+from merger.selftest import self_test, written_models
 from merger.workspace import safe_name
 
 
@@ -22,8 +25,9 @@ def merge_in_background(
     Args:
         payload: `recipe` in its JSON form, `folder` of the job, and, when wished, `name` of
             the model folder, `base_dir` that relative sources start from, `roots`, the only
-            folders whose models a visitor may name, `device`, `threads` and `memory`, or
-            `adapter`, the rank of the LoRA adapter to write instead of a model.
+            folders whose models a visitor may name, `device`, `threads` and `memory`, `scores`,
+            what the merge scored, and `check`, whether to test the result; or `adapter`, the
+            rank of the LoRA adapter to write instead of a model.
     """
     recipe = Recipe.from_json(payload["recipe"])
     out = Path(payload["folder"]) / safe_name(str(payload.get("name") or recipe.method))
@@ -39,8 +43,28 @@ def merge_in_background(
         made = merge_to_adapter(recipe, out, rank, report=report, cancel=cancel, **places)
         done = outcome_of(Path(made.path), recipe, **places)
         return done | {"notes": told, "adapter": made.to_json()}
-    path = merge(recipe, out, report=report, cancel=cancel, **places, **options)
-    return outcome_of(path, recipe, **places) | {"notes": told}
+    scores = _own_scores(payload.get("scores"), recipe, places)
+    path = merge(recipe, out, report=report, cancel=cancel, scores=scores, **places, **options)
+    done = outcome_of(path, recipe, **places) | {"notes": told}
+    if not payload.get("check"):
+        return done
+    return done | {"check": [_checked(f, report, cancel, places) for f in written_models(path)]}
+
+
+def _own_scores(
+    scores: Mapping[str, Any] | None, recipe: Recipe, places: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Return scores that are those of this very merge; a page may hold those of an older one."""
+    if scores is None or scores.get("digest") != open_models(recipe, **places).digest:
+        return None
+    return scores
+
+
+def _checked(
+    folder: Path, report: Report, cancel: threading.Event, places: Mapping[str, Any]
+) -> dict[str, Any]:
+    found = self_test(folder, report=report, cancel=cancel, **places)
+    return {"name": folder.name} | found.to_json()
 
 
 def warm_up() -> None:

@@ -75,6 +75,29 @@ def test_another_visitor_sees_no_job_of_mine(zoo: Desk, zoo_app: App, browser: A
     _job(zoo, "DONE")
 
 
+def test_a_model_is_tested_when_it_is_written_and_its_card_has_my_scores(
+    llama: Desk, llama_app: App
+) -> None:
+    """I ask for a test: the card says that the model loads and answers, layer by layer."""
+    llama.weight(0, 0.9)
+    shown = llama.drawn("tasks")["merged"]["x"]
+    llama.tab("Recipe")
+    llama.page.locator("#ms-output-adapter").check()
+    assert llama.page.locator("#ms-output-check").is_disabled()
+    llama.page.locator("#ms-output-model").check()
+    llama.page.locator("#ms-output-check").check()
+    llama.page.locator("#ms-merge").click()
+    card = _job(llama, "DONE")
+    assert "It loads whole, it answers with finite numbers" in card.inner_text()
+    assert "it goes on with “" in card.inner_text()
+    card.get_by_text("Size against base, by layer").click()
+    assert card.get_by_role("row").all_inner_texts()[1].startswith("outside the layers")
+    text = (_result(llama_app) / "README.md").read_text()
+    lines = [line for line in text.splitlines() if line.endswith(" of validation |")]
+    assert [float(line.split(" | ")[2]) for line in lines] == pytest.approx(shown, abs=1e-4)
+    assert "| `model.safetensors` |" in text
+
+
 @pytest.fixture
 def fresh_app(tmp_path: Path, llama_folder: Path) -> Any:
     """An app of its own: its worker is about to be hurt."""

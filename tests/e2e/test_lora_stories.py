@@ -82,8 +82,12 @@ def test_a_merge_becomes_an_adapter_and_says_what_its_rank_loses(
     card = _done(lora)
     words = card.locator(".ms-job__loss").inner_text()
     assert "rank 3" in words and "% of the change's energy" in words
-    card.locator("summary").click()
-    assert card.locator("tbody tr").count() == 14
+    card.get_by_text("Each of 14 matrices").click()
+    assert card.locator("details").first.locator("tbody tr").count() == 14
+    card.get_by_text("How much so many directions hold").click()
+    energy = card.locator("details").nth(1).locator("tbody tr").all_inner_texts()
+    assert [row.split()[0] for row in energy] == ["1", "2", "4", "6"]
+    assert energy[-1].split()[1] == "100.00%"
     folder = _result(lora_app)
     again = AdaptedCheckpoint(FileCheckpoint(lora_folder / "base"), folder)
     assert again.rank == 3 and not (folder / "config.json").exists()

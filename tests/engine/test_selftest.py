@@ -46,7 +46,8 @@ def test_a_good_merge_loads_answers_and_stays_in_size(merged: Path) -> None:
     found = self_test(merged, prompt="3+4")
     assert found.is_well and found.problems == (), found.problems
     assert found.verdict == (
-        "It loads whole, it answers with finite numbers, no tensor stands out in size."
+        "It loads whole, it answers with finite numbers, it has too few layers to tell whether "
+        "one stands out in size."
     )
     assert found.loading is not None and found.loading.architecture == "LlamaForCausalLM"
     assert found.answer is not None and found.answer.asked == "“3+4”"
@@ -55,6 +56,23 @@ def test_a_good_merge_loads_answers_and_stays_in_size(merged: Path) -> None:
     assert all(0.9 < layer.ratio < 1.1 for layer in found.drift.layers if layer.ratio)
     told = json.loads(json.dumps(found.to_json()))
     assert told["drift"]["threshold"] == 6.0 and told["is_well"] is True
+
+
+def test_a_layer_that_stands_out_is_told_and_does_not_fail(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    sizes = {**TINY, "num_hidden_layers": 6}
+    for name in ("base", "one"):
+        made = BertForSequenceClassification(BertConfig(vocab_size=50, **sizes))
+        if name == "one":
+            made.bert.encoder.layer[4].output.dense.weight.data *= 3
+        made.save_pretrained(tmp_path / name)
+    recipe = Recipe("linear", (Expert(str(tmp_path / "one"), "one"),), str(tmp_path / "base"))
+    found = self_test(merge(recipe, tmp_path / "out"))
+    assert found.is_well and [one.key for one in found.drift.outliers] == [
+        "bert.encoder.layer.4.output.dense.weight"
+    ]
+    words = "1 tensor stands out in size. Tensor bert.encoder.layer.4.output.dense.weight is 3."
+    assert words in found.verdict
 
 
 BREAK: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {

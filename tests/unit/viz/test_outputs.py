@@ -16,7 +16,7 @@ from merger.recipe import Recipe
 from tests.adapters import turn_into_adapters
 from tests.builders import build_llama_family
 from viz.catalog import Catalog, first_recipe, folder_families
-from viz.outputs import adapter_view, checked_rank
+from viz.outputs import adapter_view, check_views, checked_rank
 from viz.session import recipe_from_text
 
 
@@ -101,13 +101,42 @@ def test_the_words_give_energy_and_length_of_what_is_lost():
         {"key": "a.weight", "rank": 1, "error": 0.1},
         {"key": "b.weight", "rank": 2, "error": 0.6},
     ]
-    view = adapter_view({"error": 0.5, "rank": 2, "fits": fits, "whole": ["head.weight"]})
+    report = {"error": 0.5, "rank": 2, "fits": fits, "whole": ["head.weight"]}
+    view = adapter_view(report | {"ranks": [1, 2], "energy": [0.5, 0.75]})
     assert view is not None
     assert view["words"] == (
         "A LoRA adapter of rank 2: it keeps 75.00% of the change's energy; what it loses is "
         "50.00% as long as the change itself. 1 tensor is stored whole."
     )
     assert view["rows"] == [["b.weight", "2", "60.00%"], ["a.weight", "1", "10.00%"]]
+    assert view["curve"] == [["1", "50.00%"], ["2", "75.00%"]]
+
+
+def test_a_model_is_tested_when_it_is_asked_for_and_says_what_was_found(folder, tmp_path):
+    (family,) = folder_families([folder])
+    recipe = first_recipe(family)
+    done = _job(folder, tmp_path / "one", recipe, check=True)
+    (view,) = check_views(done["check"])
+    assert view["well"] and view["words"].startswith("It loads whole, it answers with finite")
+    assert "Asked “The first thing to say is”, it goes on with “" in view["words"]
+    assert [row[0] for row in view["rows"]] == ["outside the layers", "layer 0", "layer 1"]
+    assert all(0.5 < float(row[1]) < 2 for row in view["rows"]) and view["against"] == "base"
+    assert check_views(_job(folder, tmp_path / "two", recipe).get("check")) == []
+    broken = dict(done["check"][0], is_well=False, verdict="Not fit for use.", answer=None)
+    first, second = check_views([broken, done["check"][0]])
+    assert not first["well"] and first["words"].endswith(": Not fit for use.") and second["well"]
+
+
+def test_the_card_takes_the_scores_of_this_merge_and_no_others(folder, tmp_path):
+    (family,) = folder_families([folder])
+    recipe = first_recipe(family)
+    digest = _job(folder, tmp_path / "one", recipe)["digest"]
+    row = {"task": "t", "metric": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6, "n": 9}
+    scores = {"split": "validation", "tasks": [row], "digest": digest}
+    for name, told in (("same", scores), ("other", scores | {"digest": "0" * 64})):
+        done = _job(folder, tmp_path / name, recipe, scores=told)
+        card = (Path(done["path"]) / "README.md").read_text()
+        assert ("| 9 of validation |" in card) is (name == "same")
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "8", True, 4097, None, [8]])
