@@ -2,11 +2,21 @@
 
 import json
 
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
 
 def test_verify_says_whether_the_files_are_those_that_were_written(run, recipe, tmp_path):
     out = tmp_path / "out"
     assert run("merge", recipe(), "--out", out, "--shard-size", "8KB").code == 0
-    assert len(list(out.glob("*.safetensors"))) > 1
+    shards = sorted(out.glob("*.safetensors"))
+    assert len(shards) > 1 and (out / "model.safetensors.index.json").is_file()
+    # A tensor larger than a shard has a file of its own.
+    assert sum(path.stat().st_size > 11_000 for path in shards) <= 1
+    logging.disable_progress_bar()
+    _, told = AutoModelForCausalLM.from_pretrained(out, output_loading_info=True)
+    logging.enable_progress_bar()
+    assert not any(told.values())
     said = run("verify", out)
     assert (said.code, said.out) == (
         0,
