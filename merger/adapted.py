@@ -15,7 +15,7 @@ from merger.header import TensorInfo, shown
 from merger.lazy import Tensor, torch
 from merger.matched import plain, plain_at
 from merger.threads import one_thread
-from merger.tied import HEADS
+from merger.tied import HEADS, same_bits
 
 # The product is made in chunks of whole rows of about so many entries, always the same ones, so
 # that no bit depends on which part is asked for.
@@ -192,19 +192,12 @@ def _tied_twins(adapter: Adapter, stored: Checkpoint, base: Checkpoint) -> set[s
     for name, key in adapter.saved.items():
         if not name.endswith(HEADS) or any(there.endswith(name) for there in base.tensors):
             continue
-        shape = stored.tensors[key].shape
-        same = (other for other in adapter.saved.values() if other != key)
-        if any(stored.tensors[o].shape == shape and _are_equal(stored, key, o) for o in same):
+        like = stored.tensors[key]._replace(key="")
+        others = (o for o in adapter.saved.values() if o != key)
+        same = (o for o in others if stored.tensors[o]._replace(key="") == like)
+        if any(same_bits(stored, key, other) for other in same):
             twins.add(name)
     return twins
-
-
-def _are_equal(model: Checkpoint, one: str, other: str) -> bool:
-    size = model.tensors[one].numel
-    return all(
-        torch.equal(model.read(one, i, i + CHUNK), model.read(other, i, i + CHUNK))
-        for i in range(0, size, CHUNK)
-    )
 
 
 def _place(

@@ -11,6 +11,7 @@ from merger.checkpoint import Checkpoint
 from merger.lazy import torch
 from merger.places import LAYER, layer_of
 from merger.progress import Progress, Report, check_cancel
+from merger.tied import same_bits
 
 CHUNK = 1 << 20
 # Median absolute deviation of normal numbers, as a share of their standard deviation.
@@ -225,13 +226,5 @@ def _twins(
         (first, key)
         for first, key in pairs
         if (reference is None or there.get(first) != there.get(key) or first not in there)
-        and _are_equal(model, first, key)
-    )
-
-
-def _are_equal(model: Checkpoint, one: str, other: str) -> bool:
-    size = model.tensors[one].numel
-    return all(
-        torch.equal(model.read(one, i, i + CHUNK), model.read(other, i, i + CHUNK))
-        for i in range(0, size, CHUNK)
+        and same_bits(model, first, key)
     )

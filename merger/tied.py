@@ -93,10 +93,14 @@ def _fits(model: Checkpoint, head: str, embedding: str) -> bool:
 
 def _equal(model: Checkpoint, alias: str, origin: str) -> bool:
     """Whether a model's head equals its embedding, bit by bit; one that is not stored does."""
-    if alias not in model.tensors:
-        return True
-    for start in range(0, model.tensors[alias].numel, COMPARE):
-        one, other = (model.read(key, start, start + COMPARE) for key in (alias, origin))
-        if not torch.equal(one.view(torch.uint8), other.view(torch.uint8)):
+    return alias not in model.tensors or same_bits(model, alias, origin)
+
+
+def same_bits(model: Checkpoint, one: str, other: str) -> bool:
+    """Return whether two tensors of one shape and dtype hold the same numbers, bit by bit."""
+    for start in range(0, model.tensors[one].numel, COMPARE):
+        parts = (model.read(key, start, start + COMPARE) for key in (one, other))
+        first, second = (part.contiguous().view(torch.uint8) for part in parts)
+        if not torch.equal(first, second):
             return False
     return True
