@@ -40,9 +40,11 @@ def speech_notes(
 
 
 def words_differ(models: Sequence[Checkpoint]) -> bool:
-    """Whether a row of the embeddings stands for another word in some of these models."""
+    """Whether a row stands for another word in some of these models, or a word has no row."""
     found = [(read_vocabulary(m.folder), vocabulary_rows(m)) for m in map(plain, models)]
     (words, rows), *others = found
+    if words is not None and rows is not None and words.top >= rows:
+        return True
     return any(
         own != rows or (words is not None and theirs is not None and not theirs.is_like(words))
         for theirs, own in others

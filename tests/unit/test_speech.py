@@ -1,6 +1,7 @@
 """What the doctor says of words, templates, ends and generation settings that differ."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -99,3 +100,14 @@ def test_the_report_says_what_each_model_is(folder):
         base["dtypes"] == {"F32": base["parameters"]} and base["bytes"] == 4 * base["parameters"]
     )
     assert one["dtypes"] == {"BF16": one["parameters"]}
+
+
+def test_a_word_without_a_row_leaves_a_choice(folder):
+    for name in ("base", "one"):
+        save_speaker(folder / name, added=("<s>", "<tool>"), rows=8)
+    made = Recipe("linear", (Expert(f"file:{folder}/one", "one"),), base=f"file:{folder}/base")
+    report = doctor(made)
+    assert not report.is_well and report.words == "differ"
+    assert "gives <tool> the id 8, and the embedding has 8 rows" in report.verdict
+    chosen = replace(made, tokenizer=build_tokenizer({"source": "base"}))
+    assert doctor(chosen).is_well and doctor(chosen).words == "chosen"
