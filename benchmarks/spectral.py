@@ -132,8 +132,8 @@ NOTES = """
 Matrices of up to 4 million entries are decomposed in double precision, which takes about twice as
 long as single. OPCM takes each step twice: once to measure the whole model, once to write. DOGE is
 no spectral method: it takes 400 steps of Adam, each with two products by the shared directions, in
-another run 9.5 times as long as the bare ones at 2048 × 5504. 4096 × 11008 is a layer of a model of
-7 billion parameters; above 4 million entries all sizes take the same path.
+another run 9.5 times as long as the bare ones at 2048 × 5504. 4096 × 11008 is a layer of a model
+of 7 billion parameters; above 4 million entries all sizes take the same path.
 """
 
 if __name__ == "__main__":

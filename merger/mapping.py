@@ -50,6 +50,7 @@ class MappedFile:
         self.data = _open_map(path)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.data))
         self._is_cut = [False]
+        self._fetched: set[tuple[int, int]] = set()
         if IS_GUARDED:
             _watch(self.address, len(self.data), self._is_cut)
             # What still reads the mapping holds it, and not this object.
@@ -62,13 +63,15 @@ class MappedFile:
             SourceError: It is no longer there, or the disk cannot read it.
         """
         self.check()
-        if not IS_LINUX:
+        # What was there once and is lost later is noticed by its mark.
+        if not IS_LINUX or (IS_GUARDED and (start, size) in self._fetched):
             return
         # Through ctypes because mmap.madvise would hold up all other threads while the disk reads.
         begin = start - start % mmap.PAGESIZE
         address, length = self.address + begin, start + size - begin
         if _madvise(address, length, MADV_POPULATE_READ) and ctypes.get_errno() in UNREADABLE:
             raise _lost(self.path)
+        self._fetched.add((start, size))
 
     def check(self) -> None:
         """Raise SourceError when a part was lost while it was in use."""
