@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -113,6 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(int(self.how), {"error": "in trouble"})
         elif self.how == "reset":
             self._reset()
+        elif self.how == "hang":
+            self._hang()
         elif token and user is None:
             wrong = "Invalid credentials in Authorization header"
             self._say(401, {"error": wrong}, {"X-Error-Message": wrong})
@@ -210,12 +212,17 @@ class _Handler(BaseHTTPRequestHandler):
             if self.how == "break":
                 self._reset()
             if self.how == "stall":
-                # Until the reader has had enough of waiting.
-                self.connection.settimeout(60)
-                self.connection.recv(1)
+                self._hang()
             self.close_connection = True
             return
         self.wfile.write(part)
+
+    def _hang(self) -> None:
+        """Say nothing until the reader has had enough of waiting."""
+        self.connection.settimeout(60)
+        with suppress(OSError):
+            self.connection.recv(1)
+        self.close_connection = True
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -77,12 +77,26 @@ def _look_up(wish: Wish) -> tuple[str, Mapping[str, int]]:
         wish.name, revision=wish.revision, files_metadata=True, timeout=ANSWER_SECONDS
     )
     if wish.access.is_visitor:
-        # Everybody may see what files a gated repository has, and not what is in them.
-        api.auth_check(wish.name)
+        _check_rights(wish)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
     if info.sha is None:
         raise SourceError(f"hub:{wish.name}: the hub does not say which commit this is.")
     return info.sha, sizes
+
+
+def _check_rights(wish: Wish) -> None:
+    """Raise where the hub would not let the asker read: all may see a gated repository's list."""
+    from huggingface_hub import constants  # noqa: PLC0415  (as above)
+    from huggingface_hub.utils import (  # noqa: PLC0415
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
+
+    # As HfApi.auth_check, which would wait for an answer for ever.
+    url = f"{constants.ENDPOINT}/api/models/{wish.name}/auth-check"
+    headers = build_hf_headers(token=wish.access.for_hub())
+    hf_raise_for_status(get_session().get(url, headers=headers, timeout=ANSWER_SECONDS))
 
 
 def _download(wish: Wish, commit: str, sizes: Mapping[str, int]) -> Path:

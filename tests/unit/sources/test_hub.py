@@ -123,6 +123,18 @@ def test_a_hub_that_stalls_is_given_up_and_asked_again(hub, monkeypatch) -> None
     assert open_source("hub:org/plain").read("v").tolist() == [1.0] * 6
 
 
+@pytest.mark.parametrize("part", ["/revision/", "auth-check"])
+def test_a_hub_that_does_not_answer_is_given_up(hub: FakeHub, monkeypatch, part: str) -> None:
+    import merger.hub.fetch as fetching
+
+    monkeypatch.setattr(fetching, "ANSWER_SECONDS", 0.2)
+    hub.fault = failing(part, "hang", 1)
+    assert open_source("hub:org/plain@main", roots=visitor()).label == "org/plain"
+    hub.fault = failing(part, "hang", 10**6)
+    with pytest.raises(SourceError, match="cannot be fetched"):
+        open_source("hub:org/plain@main", roots=visitor())
+
+
 @pytest.mark.parametrize("how", ["500", "reset", "cut", "break"])
 def test_trouble_that_stays_is_told_and_leaves_nothing_half(hub, tmp_path, how) -> None:
     hub.fault = failing("model.safetensors", how, 10**6)
