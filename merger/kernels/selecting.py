@@ -9,6 +9,9 @@ from merger.kernels.lots import PACK
 from merger.kernels.spreads import variance
 from merger.kernels.stored_counts import PART, Row, StoredCounts
 
+# Variances of a tensor of up to so many entries are held; of longer ones they are taken anew.
+HELD = 1 << 24
+
 
 class Selected:
     """Entries that count for every expert, remembered while their tensor is merged.
@@ -32,6 +35,9 @@ class Selected:
         self._experts = experts
         self._base = base
         self._weights = weights
+        self._held: list[tuple[int, np.ndarray]] = []
+        if len(base) <= HELD:
+            self._held = list(self._spreads())
         differing = sum(int(np.count_nonzero(row)) for _, row in self._spreads())
         cut = self._cut(int(share * differing))
         packed = np.empty(-(-len(base) // PACK), np.uint8)
@@ -42,7 +48,7 @@ class Selected:
         self._packed = packed
         self.nbytes = packed.nbytes
         # Only the flags are kept: the tensors stay where they are.
-        del self._experts, self._base
+        del self._experts, self._base, self._held
 
     def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
         """Return 1 for entries that are selected and 0 for others, from `start` on."""
@@ -68,6 +74,9 @@ class Selected:
         return found[count]
 
     def _spreads(self) -> Iterator[tuple[int, np.ndarray]]:
+        if self._held:
+            yield from self._held
+            return
         for start in range(0, len(self._base), PART):
             part = slice(start, start + PART)
             few = [expert[part] for expert in self._experts]
