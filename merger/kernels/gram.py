@@ -10,6 +10,8 @@ from merger.algebra import CHUNK, LANES
 from merger.kernels.bits import WORST, bits_of, widen
 from merger.products import add_lanes, lanes_of, padded
 
+FEW = 4 * LANES
+
 
 @njit(nogil=True, cache=True, boundscheck=False)
 def _put_weights(row: Any, expert: Any) -> Any:
@@ -34,16 +36,19 @@ def _put_changes(row: Any, expert: Any, base: Any) -> Any:
 
 @njit(nogil=True, cache=True, boundscheck=False)
 def _multiply(rows: Any, lanes: Any) -> None:
-    pair = 0
-    for i in range(len(rows)):
-        for j in range(i, len(rows)):
-            out = lanes[pair]
-            out[:] = 0.0
-            for start in range(0, rows.shape[1], LANES):
-                left, right = rows[i, start : start + LANES], rows[j, start : start + LANES]
-                for lane in range(LANES):
-                    out[lane] += left[lane] * right[lane]
-            pair += 1
+    lanes[:] = 0.0
+    # A few entries of all rows at a time, which stay in the fastest cache.
+    for first in range(0, rows.shape[1], FEW):
+        last = min(first + FEW, rows.shape[1])
+        pair = 0
+        for i in range(len(rows)):
+            for j in range(i, len(rows)):
+                out = lanes[pair]
+                for start in range(first, last, LANES):
+                    left, right = rows[i, start : start + LANES], rows[j, start : start + LANES]
+                    for lane in range(LANES):
+                        out[lane] += np.float64(left[lane]) * np.float64(right[lane])
+                pair += 1
 
 
 def add_products(
@@ -58,7 +63,7 @@ def add_products(
     Returns:
         Whether every number met was finite.
     """
-    lanes, rows = lanes_of(len(experts)), np.zeros((len(experts), CHUNK))
+    lanes, rows = lanes_of(len(experts)), np.zeros((len(experts), CHUNK), np.float32)
     for start in range(0, len(experts[0]), CHUNK):
         part = slice(start, start + CHUNK)
         length = len(experts[0][part])
