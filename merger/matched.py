@@ -115,6 +115,11 @@ class MatchedCheckpoint:
             return torch.empty(0, dtype=dtype)
         width = info.numel // self._plan.rows
         first, last = start // width, -(-stop // width)
+        run = self._runs[bisect_right(self._starts, first) - 1]
+        if run.old >= 0 and last <= run.stop and info.dtype == self.model.tensors[key].dtype:
+            # Most rows lie together as before, and need no copy.
+            moved = (run.old - run.start) * width
+            return self.model.read(key, start + moved, stop + moved)
         rows = self._rows(key, first, last, width, dtype)
         skip = start - first * width
         return rows.reshape(-1)[skip : skip + stop - start]
