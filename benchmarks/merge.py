@@ -24,6 +24,7 @@ from benchmarks.merge_page import page
 from merger.mergekit.export import export_mergekit
 from merger.recipe import Expert, Recipe
 from merger.sources import open_source
+from merger.spec import METHODS
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "merge.json"
@@ -44,7 +45,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "karcher": {},
     "model_stock": {},
 }
-METHODS = {"sce_selecting": "sce"}
+IDS = {"sce_selecting": "sce"}
 WEIGHTS = {"linear": (0.4, 0.3, 0.2, 0.1), "task_arithmetic": (0.4, 0.3, 0.2, 0.3)}
 
 
@@ -54,10 +55,12 @@ def recipe_of(method: str, experts: int) -> Recipe:
     listed = tuple(Expert(f"file:expert_{i + 1}", f"expert_{i + 1}") for i in range(count))
     weights = tuple((WEIGHTS.get(method, (1.0,)) * count)[:count])
     params = dict(SETTINGS[method])
-    return Recipe(METHODS.get(method, method), listed, "file:base", weights=weights, params=params)
+    return Recipe(IDS.get(method, method), listed, "file:base", weights=weights, params=params)
 
 
-def run(kind: str, config: Path, out: Path, threads: int, temperature: str) -> dict[str, float]:
+def run(
+    kind: str, config: Path, out: Path, threads: int, temperature: str, *, keep: bool = False
+) -> dict[str, Any]:
     """Merge once in a process of its own, and return what it took."""
     python = str(PEER) if kind == "mergekit" else sys.executable
     command = [python, "-m", f"benchmarks.merge_{kind}", str(config), str(out)]
@@ -65,7 +68,8 @@ def run(kind: str, config: Path, out: Path, threads: int, temperature: str) -> d
         [*command, str(threads), temperature],
         capture_output=True, text=True, cwd=config.parent, env={**os.environ, "PYTHONPATH": ROOT},
     )  # fmt: skip
-    shutil.rmtree(out, ignore_errors=True)
+    if not keep:
+        shutil.rmtree(out, ignore_errors=True)
     if done.returncode:
         raise SystemExit(f"{kind} {config.name}:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -76,13 +80,20 @@ def entries_of(folder: Path) -> int:
     return sum(tensor.numel for tensor in open_source(f"file:{folder}").tensors.values())
 
 
-def compare(method: str, folder: Path, chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
+def bytes_moved(made: Recipe, folder: Path) -> int:
+    """Return the bytes of what a merge must read and write."""
+    size = sum(tensor.nbytes for tensor in open_source(f"file:{folder / 'base'}").tensors.values())
+    needs_base = "base" in METHODS[made.method].needs
+    return size * (len(made.experts) + needs_base + 1)
+
+
+def compare(method: str, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     """Return what each program took for one method, the best of a few times for ours."""
     made = recipe_of(method, chosen.experts)
     ours, theirs, out = folder / f"{method}.yaml", folder / f"{method}.mk.yaml", folder / "out"
     ours.write_text(made.to_yaml(), "utf-8")
     theirs.write_text(export_mergekit(made).text, "utf-8")
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, Any] = {}
     for kind, config, count in (
         ("floor", ours, chosen.times), ("mergescope", ours, chosen.times), ("mergekit", theirs, 1),
     ):  # fmt: skip
@@ -90,6 +101,8 @@ def compare(method: str, folder: Path, chosen: argparse.Namespace) -> dict[str, 
             continue
         runs = [run(kind, config, out, chosen.threads, chosen.temperature) for _ in range(count)]
         found[kind] = min(runs, key=lambda one: one["cpu"])
+    found["stages"] = run("stages", ours, out, chosen.threads, chosen.temperature)
+    found["bytes"] = {"moved": bytes_moved(made, folder)}
     return found
 
 
@@ -120,7 +133,14 @@ def main(arguments: Sequence[str]) -> None:
             at["methods"][method] = found
             _say(method, found)
             RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-            (HERE / "merge.md").write_text(page(results), "utf-8")
+            write_page(results)
+
+
+def write_page(results: Mapping[str, Any]) -> None:
+    """Write the page of all results, agreement included where it was measured."""
+    path = HERE / "merge_agreement.json"
+    agreement = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    (HERE / "merge.md").write_text(page(results, agreement), "utf-8")
 
 
 def _say(method: str, found: Mapping[str, Mapping[str, float]]) -> None:
@@ -128,6 +148,7 @@ def _say(method: str, found: Mapping[str, Mapping[str, float]]) -> None:
         f"{kind} {one['cpu']:.2f} s ({one['wall']:.2f} by the clock, "
         f"{one['anonymous'] / 2**20:.0f} MiB)"
         for kind, one in found.items()
+        if "cpu" in one
     ]
     print(f"{method:16}", ", ".join(words), flush=True)
 

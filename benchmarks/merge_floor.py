@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.merge_meter import report
 from merger.recipe import Recipe
+from merger.spec import METHODS
 
 BUFFER = 8 << 20
 
@@ -16,8 +17,9 @@ BUFFER = 8 << 20
 def prepare(recipe: Path, out: Path, threads: int) -> Callable[[], Any]:
     """Return a reading of all inputs and a writing of as many bytes as one of them has."""
     made = Recipe.from_yaml(recipe.read_text("utf-8"))
-    assert made.base is not None
-    sources = [made.base, *(expert.source for expert in made.experts)]
+    sources = [expert.source for expert in made.experts]
+    if made.base is not None and "base" in METHODS[made.method].needs:
+        sources.append(made.base)
     folders = [recipe.parent / source.removeprefix("file:") for source in sources]
     return lambda: _copy(folders, out)
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.merge_agreement_table import table
+
 HEAD = """# Merging whole models
 
 Written by `make bench-merge` (`python -m benchmarks.merge`). Every merge is a process of its own
@@ -16,27 +18,33 @@ which is its default and its fastest.
 - *× floor*: our processor time over that of reading all inputs and writing one output, the same
   bytes, with nothing in between.
 - *MiB*: the most anonymous memory beyond the imports; pages of mapped files do not count.
-- *ns*: our processor time for each entry of the merged model.
+- *GB/s*: bytes that must be read and written, over our processor time.
+- *ns*: our processor time for each entry of the merged model; behind it, from another run, which
+  part of the program took how much of it. *Survey* is what is measured before a tensor can be
+  merged (cuts, sums, inner products, lots), *read* asks the system for parts of the inputs and
+  checks that they have not changed, the *rest* plans, copies the tokenizer and flushes.
 """
+STAGES = ("read", "survey", "merge", "write", "checksums", "rest")
 
 
-def page(results: Mapping[str, Any]) -> str:
+def page(results: Mapping[str, Any], agreement: Mapping[str, Any]) -> str:
     """Return all results as a page, one table for each size."""
-    return "\n".join([HEAD, *(_table(name, run) for name, run in results.items())])
+    parts = [HEAD, *(_table(name, run) for name, run in results.items())]
+    return "\n".join([*parts, *([table(agreement)] if agreement else [])])
 
 
 def _table(name: str, run: Mapping[str, Any]) -> str:
     lines = [
         f"## {name}, {run['date']}\n",
-        "| method | ours, s (clock) | mergekit, s (clock) | × faster | × floor | ours, MiB "
-        "| mergekit, MiB | ns |",
-        "|---|---|---|---|---|---|---|---|",
+        "| method | ours, s (clock) | mergekit, s (clock) | × faster | × floor | GB/s | ours, MiB "
+        "| mergekit, MiB | ns | of these " + " | ".join(STAGES) + " |",
+        "|---|---|---|---|---|---|---|---|---|" + "---|" * len(STAGES),
         *(_row(method, found, run["entries"]) for method, found in run["methods"].items()),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _row(method: str, found: Mapping[str, Mapping[str, float]], entries: int) -> str:
+def _row(method: str, found: Mapping[str, Any], entries: int) -> str:
     ours, theirs, floor = found["mergescope"], found.get("mergekit"), found["floor"]
     cells = [
         method,
@@ -44,8 +52,10 @@ def _row(method: str, found: Mapping[str, Mapping[str, float]], entries: int) ->
         f"{theirs['cpu']:.2f} ({theirs['wall']:.2f})" if theirs else "",
         f"**{theirs['cpu'] / ours['cpu']:.1f}**" if theirs else "",
         f"{ours['cpu'] / floor['cpu']:.1f}",
+        f"{found['bytes']['moved'] / ours['cpu'] / 1e9:.1f}",
         f"{ours['anonymous'] / 2**20:.0f}",
         f"{theirs['anonymous'] / 2**20:.0f}" if theirs else "",
         f"{ours['cpu'] / entries * 1e9:.1f}",
+        *(f"{found['stages'].get(stage, 0.0) / entries * 1e9:.1f}" for stage in STAGES),
     ]
     return "| " + " | ".join(cells) + " |"
