@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
@@ -23,9 +23,9 @@ from merger.checkpoint import Checkpoint
 from merger.errors import TaskError, did_you_mean
 from merger.runner import Runner
 from merger.tasks.base import Metric, Outcomes, Pause, check_split
+from merger.tasks.harness_docs import Dealt, deal, plain
 from merger.tasks.harness_model import HarnessModel
 from merger.tasks.names import TaskName
-from merger.tasks.splitting import divide, group_texts
 from merger.tasks.text import is_causal
 from merger.tasks.tokens import open_tokenizer, tokenizer_digest
 
@@ -103,7 +103,7 @@ class HarnessTask:
         shots = self._task.config.num_fewshot or 0
         return (
             f"{self._counted} of lm-evaluation-harness {version}, {shots} examples in the prompt, "
-            f"no chat template; {self._dealt}."
+            f"no chat template; {self._dealt.words}."
         )
 
     @property
@@ -118,7 +118,7 @@ class HarnessTask:
         mark.update(tokenizer_digest(self.model_folder).encode())
         mark.update(json.dumps(self._task.dump_config(), sort_keys=True, default=str).encode())
         for split, docs in sorted(self._docs.items()):
-            mark.update("\n".join([split, *map(_plain, docs)]).encode())
+            mark.update("\n".join([split, *map(plain, docs)]).encode())
         return mark.hexdigest()
 
     def best(self, split: str) -> float | None:
@@ -148,7 +148,7 @@ class HarnessTask:
             if pause is not None:
                 pause(start)
             values += self._answer(model, [docs[i] for i in chosen[start : start + CHUNK]])
-        return self._outcomes(values, self._groups[split][chosen])
+        return self._outcomes(values, self._dealt.groups[split][chosen])
 
     def _answer(self, model: HarnessModel, docs: Sequence[Any]) -> list[Any]:
         """Return the counted metric of some documents."""
@@ -235,58 +235,15 @@ class HarnessTask:
         return wanted
 
     @property
-    def _is_whole(self) -> bool:
-        docs = self.called.options.get("docs", "half")
+    def _docs(self) -> Mapping[str, Sequence[Any]]:
+        return self._dealt.docs
+
+    @cached_property
+    def _dealt(self) -> Dealt:
+        docs, most = self.called.options.get("docs", "half"), self.called.number("most", 0)
         if docs not in ("half", "all"):
             raise TaskError(f"{self.name}: docs must be 'half' or 'all', got {docs!r}.")
-        return docs == "all"
-
-    @property
-    def _dealt(self) -> str:
-        if self._is_whole:
-            return "all documents of its evaluation on either split: for a last report only"
-        if self._has_both:
-            return "its own validation and test documents"
-        return "its documents divided by a hash: no figure to compare with a whole run"
-
-    @property
-    def _has_both(self) -> bool:
-        return bool(self._task.has_validation_docs() and self._task.has_test_docs())
-
-    @cached_property
-    def _docs(self) -> dict[str, list[Any]]:
-        return {split: docs for split, (docs, _) in self._divided.items()}
-
-    @cached_property
-    def _groups(self) -> dict[str, np.ndarray]:
-        return {split: groups for split, (_, groups) in self._divided.items()}
-
-    @cached_property
-    def _divided(self) -> dict[str, tuple[list[Any], np.ndarray]]:
-        task = self._task
-        if self._is_whole:
-            whole = self._grouped(task.eval_docs)
-            return {"validation": whole, "test": whole}
-        if self._has_both:
-            return {
-                "validation": self._grouped(task.validation_docs()),
-                "test": self._grouped(task.test_docs()),
-            }
-        docs, groups = self._grouped(task.eval_docs)
-        place = divide([_plain(doc) for doc in docs], groups)
-        sides = {"validation": place < 0.5, "test": place >= 0.5}
-        return {
-            split: ([docs[i] for i in np.flatnonzero(mine)], groups[mine])
-            for split, mine in sides.items()
-        }
-
-    def _grouped(self, docs: Iterable[Any]) -> tuple[list[Any], np.ndarray]:
-        found = list(docs)
-        most = self.called.number("most", len(found))
-        # The same ones always: those with the smallest hash, in their own order.
-        order = sorted(range(len(found)), key=lambda i: _hash(found[i]))[:most]
-        found = [found[i] for i in sorted(order)]
-        return found, group_texts([_plain(doc) for doc in found])
+        return deal(self._task, whole=docs == "all", most=most or None)
 
 
 @cache
@@ -294,11 +251,3 @@ def _manager(include: Path | None) -> Any:
     """Return the harness's index of tasks, which takes seconds to make."""
     tasks = import_module("lm_eval.tasks")
     return tasks.TaskManager(include_path=include, include_defaults=include is None)
-
-
-def _plain(doc: Any) -> str:
-    return json.dumps(doc, sort_keys=True, default=str, ensure_ascii=False)
-
-
-def _hash(doc: Any) -> str:
-    return hashlib.blake2b(_plain(doc).encode("utf-8", "replace"), digest_size=16).hexdigest()
