@@ -1,7 +1,6 @@
 """Merge models: open, align, plan, then stream blocks from the inputs into a new model folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -10,7 +9,7 @@ from typing import Any
 from merger.checksums import Checksums
 from merger.claim import Claim
 from merger.compute import Block, Prepared, prepare
-from merger.errors import MergeError, OutputError, RecipeError
+from merger.errors import MergeError, OutputError
 from merger.finishing import add_card, add_companions, checked_scores
 from merger.header import BITS, TensorInfo
 from merger.inputs import CheckpointInputs
@@ -18,9 +17,10 @@ from merger.kernels.choice import FastForms
 from merger.layered import models_in
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
+from merger.lru import Lru
 from merger.matched import plain
 from merger.models import Models, open_models
-from merger.parts import Parts
+from merger.passes import SurveyCache
 from merger.plan import Plan
 from merger.progress import Report
 from merger.recipe import Recipe
@@ -89,7 +89,8 @@ def merge(
         with one_thread():
             prepared = prepare(
                 models.plan, models.base, models.experts,
-                report=report, cancel=cancel, device=target, fast=fast,
+                cache=_survey_cache(models), report=report, cancel=cancel, device=target,
+                fast=fast,
             )  # fmt: skip
             _write_blocks(prepared, models, writer, block_size, workers, report, cancel)
         with Checksums(writer.paths(), workers, cancel) as sums:
@@ -106,88 +107,14 @@ def merge(
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """A model merged in memory.
-
-    Args:
-        tensors: Its tensors by their names on disk.
-        digest: Names recipe and weights.
-        folder: Where the tokenizer of its base lies.
-        config: What the config of its base says.
-        is_extended: Whether it has words that no model's tokenizer has.
-    """
-
-    tensors: Mapping[str, Tensor]
-    digest: str
-    folder: Path | None
-    config: Mapping[str, Any] | None
-    is_extended: bool = False
+# What was measured of the models of the last few merges: other settings of them need it again.
+_surveys: Lru[SurveyCache] = Lru(4)
+SURVEY_BYTES = 64 << 20
 
 
-def merge_in_memory(
-    recipe: Recipe,
-    *,
-    device: str = "cpu",
-    report: Report | None = None,
-    cancel: Event | None = None,
-    base_dir: Path | None = None,
-    roots: SourceRules | Sequence[Path] | None = None,
-    nesting: int = 0,
-) -> Merged:
-    """Merge models and keep the result in memory; the tensors are those that `merge` writes."""
-    models = open_models(
-        recipe, base_dir=base_dir, roots=roots, nesting=nesting, report=report, cancel=cancel
-    )
-    if models.plan.method.output == "per_task":
-        raise RecipeError(
-            f"{models.plan.method.title} gives one model per expert, and one is needed here.",
-            "Merge it into a folder, and use one of the models there.",
-        )
-    flat = _flat_tensors(models, device, cancel)
-    config = models.reference.config()
-    made = models.tokenizer.made is not None
-    return Merged(_shaped(models, flat), models.digest, _home(models), config, made)
-
-
-def merge_parts(
-    recipe: Recipe,
-    *,
-    device: str = "cpu",
-    cancel: Event | None = None,
-    base_dir: Path | None = None,
-    roots: SourceRules | Sequence[Path] | None = None,
-) -> Parts:
-    """Merge with a method that gives one model per expert, and keep the results in memory."""
-    models = open_models(recipe, base_dir=base_dir, roots=roots)
-    flat = _flat_tensors(models, device, cancel)
-    return Parts(
-        {
-            name: _shaped(models, {key: rows[i] for key, rows in flat.items()})
-            for i, name in enumerate(models.plan.names)
-        }
-    )
-
-
-def _flat_tensors(models: Models, device: str, cancel: Event | None) -> dict[str, Tensor]:
-    """Return all merged tensors, flat, with one row per expert where each gets a model."""
-    prepared = prepare(models.plan, models.base, models.experts, cancel=cancel, device=device)
-    tensors: dict[str, Tensor] = {}
-    for block in prepared.blocks():
-        values = prepared.merge_block(block)
-        if block.key not in tensors:
-            shape = (*values.shape[:-1], models.plan.by_key[block.key].numel)
-            tensors[block.key] = torch.empty(shape, dtype=values.dtype)
-        tensors[block.key][..., block.start : block.stop] = values
-    models.check_unchanged()
-    return tensors
-
-
-def _shaped(models: Models, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return flat tensors in their shapes, tied ones under all their names, sorted."""
-    whole = {key: values.reshape(models.plan.by_key[key].shape) for key, values in flat.items()}
-    whole |= {alias: whole[origin] for alias, origin in models.report.tied.items()}
-    return {key: whole[key] for key in sorted(whole)}
+def _survey_cache(models: Models) -> SurveyCache:
+    name = tuple(model.content_id() for model in models.all)
+    return _surveys.get_or_make(name, lambda: SurveyCache(SURVEY_BYTES))
 
 
 def pick_device(device: str) -> str:
@@ -215,12 +142,6 @@ def check_inputs_stay(models: Models, out: Path) -> None:
                 f"{out} holds {model.label}, which is one of the models to merge.",
                 "Choose another folder.",
             )
-
-
-def _home(models: Models) -> Path | None:
-    donor = models.tokenizer.donor
-    listed = models.all if donor is None else (donor, *models.all)
-    return next((model.folder for model in listed if model.folder is not None), None)
 
 
 def _folders(planned: Plan) -> dict[str, str | None]:

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from threading import Event
 
-from merger.engine import merge_in_memory, merge_parts
 from merger.errors import TaskError
+from merger.in_memory import merge_in_memory, merge_parts
 from merger.live_merge import LiveMerge
 from merger.live_models import LiveModels
 from merger.live_scores import LiveScores, scores_for

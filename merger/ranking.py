@@ -14,6 +14,7 @@ from merger.order import order_of, ranks_of, stream_order
 from merger.passes import Passes, place_of, signature_of
 from merger.pieces import Piece, row_length
 from merger.plan import TensorPlan
+from merger.remembered import RememberedCounts
 from merger.settings import Stage
 from merger.signature import FeedUse, Of
 
@@ -145,6 +146,10 @@ class Ranking(Passes):
         if self._fast is not None and not of.nonzero and stage.label == "merge":
             pieces = partial(self._pieces, tensors, "Ranking changes")
             fast = self._fast.counts(tensors, pieces, stage, of)
+            if fast is not None and of.on is None:
+                # The changes themselves depend on the models alone.
+                name = ("counts", self.plan.names, tuple(t.key for t in tensors))
+                fast = RememberedCounts(fast, self.cache, name)
         if fast is not None:
             return stream_cuts(fast, entries, wanted)
         if entries * self.plan.n > IN_MEMORY:

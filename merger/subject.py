@@ -88,7 +88,7 @@ def _lineage(folder: Path) -> tuple[Checkpoint, ...]:
 def _open_recipe(
     recipe: Recipe, base_dir: Path | None, report: Report | None, cancel: Event | None
 ) -> Subject:
-    from merger.engine import merge_in_memory, merge_parts  # noqa: PLC0415  (the engine is big)
+    from merger.in_memory import merge_in_memory, merge_parts  # noqa: PLC0415  (imports torch)
 
     models = open_models(recipe, base_dir=base_dir, report=report, cancel=cancel)
     if models.plan.method.output == "per_task":

@@ -63,7 +63,7 @@ class Survey(Ranking):
         """Return inner products over the tensor, (n, n) float64."""
         tensor = serving.piece.first
         name = (use.feed.name, use.of, stage.label, stage.index, tensor.key)
-        products = self._keep(name, lambda: self._gram(tensor, stage, use))
+        products = self._keep(name, lambda: self._products(tensor, stage, use))
         if use.feed.name == "gram" and use.of.on is None and stage.label != "before":
             weights = np.array(tensor.weights)
             products = products * np.outer(weights, weights)
@@ -124,6 +124,13 @@ class Survey(Ranking):
             sums = np.array([l1(row) for row in stack])
             result += np.stack([sums, sums / serving.piece.first.numel])
         return result
+
+    def _products(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> np.ndarray:
+        if use.of.on is not None or stage.label != "merge" or len(self.plan.stages) > 1:
+            return self._gram(tensor, stage, use)
+        # Of the models alone: known from other settings, if there were some.
+        name = ("products", use.feed.name, self.plan.names, tensor.key)
+        return self.cache.get_or_make(name, lambda: self._gram(tensor, stage, use))
 
     def _gram(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> np.ndarray:
         n = self.plan.n

@@ -86,16 +86,17 @@ def merge_agreeing(
     """
     cancelled = False
     for at, kept, worst in _parts(block, keeper):
-        votes, met, total, count = np.zeros((4, kept.shape[1]), np.float32)
-        for row in kept:
-            poll(row, ballot.by_count, votes, met)
+        votes, met, total, count = np.empty((4, kept.shape[1]), np.float32)
+        _poll(kept, ballot.by_count, votes, met)
         cancelled |= elect(votes, met, np.float32(tie))
-        for row, share, times in zip(kept, ballot.shares, ballot.scales, strict=True):
-            agree(row, votes, np.float32(share), np.float32(times), ballot.by_size, total, count)
-        if not ballot.divides:
-            count[:] = 1.0
-        settle(total, count, votes)
-        if max(worst, store(block.base[at], total, np.float32(scale), out[at])) >= WORST:
+        each = zip(kept, ballot.shares, ballot.scales, strict=True)
+        for i, (row, share, times) in enumerate(each):
+            numbers = np.float32(share), np.float32(times)
+            agree(row, votes, *numbers, ballot.by_size, i == 0, total, count)
+        exponent = settle(
+            block.base[at], total, count, votes, np.float32(scale), ballot.divides, out[at]
+        )
+        if max(worst, exponent) >= WORST:
             return False, cancelled
     return True, cancelled
 
@@ -107,12 +108,11 @@ def merge_by_share(
     """Write the merge of those that agree, weighed by shares, into `out`; see `methods/sce.py`."""
     least = np.float32(floor or 1e-30)
     for at, kept, worst in _parts(block, keeper):
-        votes, met, total, count = np.zeros((4, kept.shape[1]), np.float32)
-        for row in kept:
-            poll(row, False, votes, met)
+        votes, met, total, count = np.empty((4, kept.shape[1]), np.float32)
+        _poll(kept, False, votes, met)
         elect(votes, met, np.float32(1.0))
-        for row, share in zip(kept, shares, strict=True):
-            side(row, votes, np.float32(share), total, count)
+        for i, (row, share) in enumerate(zip(kept, shares, strict=True)):
+            side(row, votes, np.float32(share), i == 0, total, count)
         share_out(total, count, least)
         if max(worst, store(block.base[at], total, np.float32(scale), out[at])) >= WORST:
             return False
@@ -134,8 +134,12 @@ def balance_of(block: Block, keeper: Keeper, by_count: bool) -> int:
     """Return how many entries elect plus, less how many elect minus."""
     found = 0
     for _, kept, _ in _parts(block, keeper):
-        votes, met = np.zeros((2, kept.shape[1]), np.float32)
-        for row in kept:
-            poll(row, by_count, votes, met)
+        votes, met = np.empty((2, kept.shape[1]), np.float32)
+        _poll(kept, by_count, votes, met)
         found += balance(votes)
     return found
+
+
+def _poll(kept: np.ndarray, by_count: bool, votes: np.ndarray, met: np.ndarray) -> None:
+    for i, row in enumerate(kept):
+        poll(row, by_count, i == 0, votes, met)

@@ -15,6 +15,8 @@ from merger.kernels.sizes import magnitudes
 REMEMBERED = 1 << 27
 # A byte holds the flags of so many entries.
 PACK = 8
+# So many chunks at once stay in the cache of a processor.
+CHUNKS = 4
 
 
 class Lots(Protocol):
@@ -124,20 +126,21 @@ class KnownLots:
     def _factor(self, i: int, expert: np.ndarray, base: np.ndarray, weight: float) -> float:
         """Return what gives the kept entries the sum of magnitudes that all had."""
         whole, left = 0.0, 0.0
-        row = np.empty(min(CHUNK, len(base)), np.float32)
-        for start in range(0, len(base), CHUNK):
-            part = slice(start, start + CHUNK)
+        step = CHUNKS * CHUNK
+        row = np.empty(min(step, len(base)), np.float32)
+        for start in range(0, len(base), step):
+            part = slice(start, start + step)
             put = row[: len(base[part])]
             change(expert[part], base[part], np.float32(weight), put)
-            sums = magnitudes(put, self.flags(i, expert[part], base[part], start))
-            whole, left = whole + sums[0], left + sums[1]
+            for sums in magnitudes(put, self.flags(i, expert[part], base[part], start)):
+                whole, left = whole + sums[0], left + sums[1]
         return whole / left if left > 0.0 else 1.0
 
 
 def _packed(lots: Lots, i: int, expert: np.ndarray, base: np.ndarray) -> np.ndarray:
     found = np.empty(-(-len(base) // PACK), np.uint8)
     # Whole rows, and whole bytes.
-    step = max(1, CHUNK // (PACK * lots.step)) * PACK * lots.step
+    step = max(1, CHUNKS * CHUNK // (PACK * lots.step)) * PACK * lots.step
     for start in range(0, len(base), step):
         part = slice(start, start + step)
         flags = lots.flags(i, expert[part], base[part], start)

@@ -15,19 +15,21 @@ ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def poll(kept: Any, by_count: bool, votes: Any, met: Any) -> None:
+def poll(kept: Any, by_count: bool, is_first: bool, votes: Any, met: Any) -> None:
     """Add what one expert keeps to the votes, and to the largest magnitudes met.
 
     Args:
         by_count: Whether each change counts the same in the election.
+        is_first: Whether the votes start here.
         votes: Added to.
         met: The largest magnitude kept so far.
     """
     for i in range(len(kept)):
         found = kept[i]
         sign = ONE if found > ZERO else (-ONE if found < ZERO else ZERO)
-        votes[i] += sign if by_count else found
-        met[i] = max(met[i], abs(found))
+        vote = sign if by_count else found
+        votes[i] = vote if is_first else votes[i] + vote
+        met[i] = abs(found) if is_first else max(met[i], abs(found))
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
@@ -52,24 +54,30 @@ def balance(votes: Any) -> int:
 
 @njit(nogil=True, cache=True, boundscheck=False)
 def agree(
-    kept: Any, sign: Any, share: Any, scale: Any, by_size: bool, total: Any, count: Any
-) -> None:
+    kept: Any, sign: Any, share: Any, scale: Any, by_size: bool, is_first: bool,
+    total: Any, count: Any,
+) -> None:  # fmt: skip
     """Add one expert's changes of the elected sign to the total, and its share to the count."""
     for i in range(len(kept)):
         value = kept[i] * sign[i]
         agrees = value > ZERO
         value = value * scale if agrees else ZERO
-        count[i] += share if agrees else ZERO
-        total[i] = max(total[i], value) if by_size else total[i] + value
+        part = share if agrees else ZERO
+        if is_first:
+            total[i], count[i] = value, part
+        else:
+            count[i] += part
+            total[i] = max(total[i], value) if by_size else total[i] + value
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def side(kept: Any, sign: Any, share: Any, total: Any, count: Any) -> None:
+def side(kept: Any, sign: Any, share: Any, is_first: bool, total: Any, count: Any) -> None:
     """Add one expert's changes of the elected sign, times its share, to the total."""
     for i in range(len(kept)):
         agrees = share if kept[i] * sign[i] > ZERO else ZERO
-        total[i] += kept[i] * agrees
-        count[i] += agrees
+        value = kept[i] * agrees
+        total[i] = value if is_first else total[i] + value
+        count[i] = agrees if is_first else count[i] + agrees
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
@@ -77,14 +85,6 @@ def add(kept: Any, is_first: bool, total: Any) -> None:
     """Add what one expert keeps to the total."""
     for i in range(len(kept)):
         total[i] = kept[i] if is_first else total[i] + kept[i]
-
-
-@njit(nogil=True, cache=True, boundscheck=False)
-def settle(total: Any, count: Any, sign: Any) -> None:
-    """Divide by the count where there is one, and give the sign back."""
-    for i in range(len(total)):
-        below = count[i] if count[i] != ZERO else ONE
-        total[i] = total[i] / below * sign[i]
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
@@ -100,6 +100,21 @@ def store(base: Any, total: Any, scale: Any, out: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(out)):
         update = total[i] * scale
+        stored = narrow(widen(base[i]) - (ZERO - update), out[i])
+        worst = max(worst, bits_of(widen(stored)) & WORST)
+        out[i] = stored
+    return worst
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def settle(
+    base: Any, total: Any, count: Any, sign: Any, scale: Any, divides: bool, out: Any
+) -> Any:  # fmt: skip
+    """Divide by the count where there is one, give the sign back, and do what `store` does."""
+    worst = np.uint32(0)
+    for i in range(len(out)):
+        below = count[i] if divides and count[i] != ZERO else ONE
+        update = total[i] / below * sign[i] * scale
         stored = narrow(widen(base[i]) - (ZERO - update), out[i])
         worst = max(worst, bits_of(widen(stored)) & WORST)
         out[i] = stored

@@ -15,8 +15,6 @@ Flags = Callable[[int, int], np.ndarray]
 
 @njit(nogil=True, cache=True, boundscheck=False)
 def _add_magnitudes(row: Any, flags: Any, whole: Any, left: Any) -> None:
-    whole[:] = 0.0
-    left[:] = 0.0
     full = len(row) // LANES * LANES
     for start in range(0, full, LANES):
         few, kept = row[start : start + LANES], flags[start : start + LANES]
@@ -28,6 +26,13 @@ def _add_magnitudes(row: Any, flags: Any, whole: Any, left: Any) -> None:
         size = np.float64(abs(row[full + lane]))
         whole[lane] += size
         left[lane] += size if flags[full + lane] else 0.0
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def _chunks_of_magnitudes(row: Any, flags: Any, whole: Any, left: Any) -> None:
+    for chunk in range(len(whole)):
+        few = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(row)))
+        _add_magnitudes(row[few], flags[few], whole[chunk], left[chunk])
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
@@ -44,12 +49,12 @@ def _add_squares(row: Any, lanes: Any) -> None:
         lanes[lane] += value * value
 
 
-def magnitudes(row: np.ndarray, flags: np.ndarray) -> tuple[float, float]:
-    """Return the sums of magnitudes of one chunk: of all its entries, and of flagged ones."""
-    assert len(row) <= CHUNK
-    whole, left = np.empty(LANES), np.empty(LANES)
-    _add_magnitudes(row, flags, whole, left)
-    return float(np.add.reduce(whole)), float(np.add.reduce(left))
+def magnitudes(row: np.ndarray, flags: np.ndarray) -> list[tuple[float, float]]:
+    """Return the sums of magnitudes of each chunk: of all its entries, and of flagged ones."""
+    whole, left = np.zeros((2, -(-len(row) // CHUNK), LANES))
+    _chunks_of_magnitudes(row, flags, whole, left)
+    sums = np.add.reduce(whole, axis=1).tolist(), np.add.reduce(left, axis=1).tolist()
+    return list(zip(*sums, strict=True))
 
 
 def sum_of_squares(

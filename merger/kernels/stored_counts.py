@@ -12,7 +12,7 @@ from merger.kernels.keeping import Keeper
 # Upper half of the bits of infinity.
 INFINITY = 0x7F80
 # A row of so many magnitudes stays in the cache of a processor.
-PART = 1 << 15
+PART = 1 << 17
 # One row of magnitudes: of which expert, the index of the first one, and uint32.
 Row = tuple[int, int, np.ndarray]
 # Yields rows of the experts for which something is wanted, which is looked at anew before each.

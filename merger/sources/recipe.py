@@ -10,7 +10,7 @@ from merger.sources import Opening
 def open_here(rest: str, opening: Opening) -> Checkpoint:
     """Merge another recipe and hand its result on as a model."""
     # The engine opens sources, so it can only be imported once this is asked for.
-    from merger.engine import merge_in_memory  # noqa: PLC0415
+    from merger.in_memory import merge_in_memory  # noqa: PLC0415
 
     opening.refuse_step(f"recipe:{rest}")
     path = opening.path(rest)

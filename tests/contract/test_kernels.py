@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from merger import products
+from merger import algebra, order, products
 from merger.checkpoint import MemoryCheckpoint
 from merger.compute import prepare
 from merger.errors import FeedError, MergeError
 from merger.kernels import bits as bits_room
 from merger.kernels import choice, combine, combining, forms, gram, lots
+from merger.passes import SurveyCache
 from merger.plan import plan
+from merger.randomness import uniforms
 from merger.recipe import Expert, Recipe
 from merger.spec import METHODS
 from tests.contract.cases import variants
@@ -28,7 +30,7 @@ def short_parts(monkeypatch):
     """Let small tensors take several parts, and more experts than one loop adds up."""
     monkeypatch.setattr(combine, "PART", 64)
     monkeypatch.setattr(combining, "PART", 64)
-    monkeypatch.setattr(lots, "CHUNK", 64)
+    monkeypatch.setattr(lots, "CHUNKS", 1)
     # The longest row of these models is short.
     monkeypatch.setattr(forms, "SHORTEST_ROW", 5)
 
@@ -49,9 +51,11 @@ def models(n: int, dtype: torch.dtype) -> list[MemoryCheckpoint]:
     return found
 
 
-def merged(made: Recipe, checkpoints: list[MemoryCheckpoint]) -> dict[str, torch.Tensor]:
+def merged(
+    made: Recipe, checkpoints: list[MemoryCheckpoint], cache: SurveyCache | None = None
+) -> dict[str, torch.Tensor]:
     base, *experts = checkpoints
-    prepared = prepare(plan(made, base, experts), base, experts)
+    prepared = prepare(plan(made, base, experts), base, experts, cache=cache)
     found: dict[str, list[torch.Tensor]] = {}
     for block in prepared.blocks(100):
         found.setdefault(block.key, []).append(prepared.merge_block(block))
@@ -158,3 +162,38 @@ def test_numbers_are_widened_and_rounded_as_torch_does(dtype):
     assert np.array(found, like.dtype).tobytes() == like.tobytes()
     again = np.array([bits_room.widen(value) for value in like], np.float32)
     assert again.tobytes() == rounded.float().numpy().tobytes()
+
+
+@pytest.mark.parametrize("columns", [None, 97])
+def test_lots_of_a_long_tensor_are_remembered_as_they_were_drawn(columns, monkeypatch):
+    length, weight, density = 97 * 1031, 0.7, 0.3
+    draw = torch.Generator().manual_seed(1)
+    base = torch.randn(length, generator=draw)
+    expert = base + torch.randn(length, generator=draw)
+    change = (expert - base) * weight
+    if columns is None:
+        drawn, chances = lots.EvenLots([5], [density]), torch.tensor(density)
+    else:
+        table = torch.linspace(0.5, 0.1, columns)
+        drawn = lots.RankedLots([5], [table.numpy()])
+        ranks = order.ranks_of(expert.unsqueeze(0) - base, columns)[0].long()
+        chances = table[ranks]
+    expected = torch.from_numpy(uniforms(5, 0, length)) < chances
+    for most in (lots.REMEMBERED, 0):
+        monkeypatch.setattr(lots, "REMEMBERED", most)
+        known = lots.KnownLots(drawn, [expert.numpy()], base.numpy(), [weight])
+        assert known.factors == [algebra.l1(change) / algebra.l1(change * expected)]
+        for start, stop in ((0, length), (97 * 8, 97 * 500), (0, 97)):
+            part = slice(start, stop)
+            flags = known.flags(0, expert.numpy()[part], base.numpy()[part], start)
+            assert np.array_equal(flags, expected.numpy()[part])
+
+
+@pytest.mark.parametrize("name", FASTER)
+def test_what_other_settings_had_measured_changes_no_byte(name, monkeypatch):
+    monkeypatch.setattr(choice, "SMALLEST", 0)
+    n = max(METHODS[name].experts[0], 2)
+    checkpoints, cache = models(n, torch.bfloat16), SurveyCache()
+    for made in recipes(name, n, "bfloat16"):
+        fresh, again = merged(made, checkpoints), merged(made, checkpoints, cache)
+        assert {k: bits(v) for k, v in again.items()} == {k: bits(v) for k, v in fresh.items()}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from merger.engine import merge, merge_in_memory
+from merger.engine import merge
 from merger.errors import (
     AlignmentError,
     Cancelled,
@@ -18,6 +18,7 @@ from merger.errors import (
     OutputError,
     SourceError,
 )
+from merger.in_memory import merge_in_memory
 from merger.memory import merge_tensors
 from merger.progress import Progress
 from merger.recipe import Expert, Recipe, Rule

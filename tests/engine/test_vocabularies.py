@@ -10,8 +10,8 @@ from merger import Recipe, merge
 from merger.adapted import change_of
 from merger.chat_templates import template_of
 from merger.doctor import doctor
-from merger.engine import merge_in_memory
 from merger.errors import AlignmentError, RecipeError, SourceError
+from merger.in_memory import merge_in_memory
 from merger.live import SETS, LiveSet
 from merger.matched import plain
 from merger.models import open_models

@@ -9,8 +9,8 @@ import torch
 from merger import Recipe, measure, merge
 from merger.checkpoint import MemoryCheckpoint
 from merger.doctor import doctor
-from merger.engine import merge_in_memory
 from merger.errors import AlignmentError, RecipeError, SourceError
+from merger.in_memory import merge_in_memory
 from merger.layered import LayeredCheckpoint
 from merger.layered_config import layered_config
 from merger.layers import MAX_LAYERS, Run, build_layers, layers_source, read_layers

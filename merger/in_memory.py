@@ -1,0 +1,106 @@
+"""Merge models and keep the result in memory; the tensors are those that the engine writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from merger.compute import prepare
+from merger.errors import RecipeError
+from merger.lazy import Tensor, torch
+from merger.models import Models, open_models
+from merger.parts import Parts
+from merger.progress import Report
+from merger.recipe import Recipe
+from merger.sources import SourceRules
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A model merged in memory.
+
+    Args:
+        tensors: Its tensors by their names on disk.
+        digest: Names recipe and weights.
+        folder: Where the tokenizer of its base lies.
+        config: What the config of its base says.
+        is_extended: Whether it has words that no model's tokenizer has.
+    """
+
+    tensors: Mapping[str, Tensor]
+    digest: str
+    folder: Path | None
+    config: Mapping[str, Any] | None
+    is_extended: bool = False
+
+
+def merge_in_memory(
+    recipe: Recipe,
+    *,
+    device: str = "cpu",
+    report: Report | None = None,
+    cancel: Event | None = None,
+    base_dir: Path | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
+    nesting: int = 0,
+) -> Merged:
+    """Merge models and keep the result in memory; the tensors are those that `merge` writes."""
+    models = open_models(
+        recipe, base_dir=base_dir, roots=roots, nesting=nesting, report=report, cancel=cancel
+    )
+    if models.plan.method.output == "per_task":
+        raise RecipeError(
+            f"{models.plan.method.title} gives one model per expert, and one is needed here.",
+            "Merge it into a folder, and use one of the models there.",
+        )
+    flat = _flat_tensors(models, device, cancel)
+    config = models.reference.config()
+    made = models.tokenizer.made is not None
+    return Merged(_shaped(models, flat), models.digest, _home(models), config, made)
+
+
+def merge_parts(
+    recipe: Recipe,
+    *,
+    device: str = "cpu",
+    cancel: Event | None = None,
+    base_dir: Path | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
+) -> Parts:
+    """Merge with a method that gives one model per expert, and keep the results in memory."""
+    models = open_models(recipe, base_dir=base_dir, roots=roots)
+    flat = _flat_tensors(models, device, cancel)
+    return Parts(
+        {
+            name: _shaped(models, {key: rows[i] for key, rows in flat.items()})
+            for i, name in enumerate(models.plan.names)
+        }
+    )
+
+
+def _flat_tensors(models: Models, device: str, cancel: Event | None) -> dict[str, Tensor]:
+    """Return all merged tensors, flat, with one row per expert where each gets a model."""
+    prepared = prepare(models.plan, models.base, models.experts, cancel=cancel, device=device)
+    tensors: dict[str, Tensor] = {}
+    for block in prepared.blocks():
+        values = prepared.merge_block(block)
+        if block.key not in tensors:
+            shape = (*values.shape[:-1], models.plan.by_key[block.key].numel)
+            tensors[block.key] = torch.empty(shape, dtype=values.dtype)
+        tensors[block.key][..., block.start : block.stop] = values
+    models.check_unchanged()
+    return tensors
+
+
+def _shaped(models: Models, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return flat tensors in their shapes, tied ones under all their names, sorted."""
+    whole = {key: values.reshape(models.plan.by_key[key].shape) for key, values in flat.items()}
+    whole |= {alias: whole[origin] for alias, origin in models.report.tied.items()}
+    return {key: whole[key] for key in sorted(whole)}
+
+
+def _home(models: Models) -> Path | None:
+    donor = models.tokenizer.donor
+    listed = models.all if donor is None else (donor, *models.all)
+    return next((model.folder for model in listed if model.folder is not None), None)
