@@ -138,10 +138,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def write_page(results: Mapping[str, Any]) -> None:
-    """Write the page of all results, agreement included where it was measured."""
-    path = HERE / "merge_agreement.json"
-    agreement = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    (HERE / "merge.md").write_text(page(results, agreement), "utf-8")
+    """Write the page of all results, with agreement and second merges where they were measured."""
+    others = {name: HERE / f"merge_{name}.json" for name in ("again", "agreement")}
+    found = {
+        name: json.loads(path.read_text("utf-8")) for name, path in others.items() if path.exists()
+    }
+    (HERE / "merge.md").write_text(page(results, found), "utf-8")
 
 
 def _say(method: str, found: Mapping[str, Mapping[str, float]]) -> None:

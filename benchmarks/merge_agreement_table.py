@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-HEAD = """
-## Agreement
+HEAD = """## Agreement
 
 Written by `python -m benchmarks.merge_agreement`: ours, mergekit computing in float32 and mergekit
 computing in float64, all written in bfloat16. Each cell: the share of entries that are not equal,

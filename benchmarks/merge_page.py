@@ -27,10 +27,28 @@ which is its default and its fastest.
 STAGES = ("read", "survey", "merge", "write", "checksums", "rest")
 
 
-def page(results: Mapping[str, Any], agreement: Mapping[str, Any]) -> str:
+AGAIN = """## Again with other settings
+
+Written by `python -m benchmarks.merge_again FAMILY`: three merges of the same models one after the
+other in one process, processor seconds on one thread.
+
+| method | entries | first | other coefficients | another density |
+|---|---|---|---|---|
+"""
+
+
+def page(results: Mapping[str, Any], others: Mapping[str, Any]) -> str:
     """Return all results as a page, one table for each size."""
     parts = [HEAD, *(_table(name, run) for name, run in results.items())]
-    return "\n".join([*parts, *([table(agreement)] if agreement else [])])
+    if "again" in others:
+        rows = [
+            (method, f"{one['entries']:,}", *map("{:.2f}".format, one["seconds"].values()))
+            for method, one in others["again"].items()
+        ]
+        parts.append(AGAIN + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n")
+    if "agreement" in others:
+        parts.append(table(others["agreement"]))
+    return "\n".join(parts)
 
 
 def _table(name: str, run: Mapping[str, Any]) -> str:
