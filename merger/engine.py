@@ -109,7 +109,7 @@ def merge(
 
 # What was measured of the models of the last few merges: other settings of them need it again.
 _surveys: Lru[SurveyCache] = Lru(4)
-SURVEY_BYTES = 64 << 20
+SURVEY_BYTES = 32 << 20
 
 
 def _survey_cache(models: Models) -> SurveyCache:

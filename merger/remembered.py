@@ -12,6 +12,8 @@ import numpy as np
 from merger.counts import HIGH_BINS, LOW_BINS, Counts
 from merger.lru import Lru
 
+NONE = np.zeros(HIGH_BINS, np.int64)
+
 
 class Sparse(NamedTuple):
     """A histogram as its bins that are not empty."""
@@ -34,7 +36,9 @@ class Sparse(NamedTuple):
 def sparse(histogram: np.ndarray) -> Sparse:
     """Return a histogram as its bins that are not empty."""
     bins = np.flatnonzero(histogram)
-    return Sparse(bins.astype(np.uint32), histogram[bins])
+    counts = histogram[bins]
+    is_small = not len(counts) or counts.max() < 1 << 32
+    return Sparse(bins.astype(np.uint16), counts.astype(np.uint32) if is_small else counts)
 
 
 class RememberedCounts:
@@ -55,12 +59,13 @@ class RememberedCounts:
         """Return how often each upper half occurs, for the experts that are wanted."""
         known = [self._cache.get((self._name, "high", i)) for i in range(len(wanted))]
         missing = [want and found is None for want, found in zip(wanted, known, strict=True)]
-        fresh = self._counts.high(missing) if any(missing) else ()
-        for i, is_missing in enumerate(missing):
-            if is_missing:
-                known[i] = sparse(fresh[i])
-                self._cache.put((self._name, "high", i), known[i])
-        return [np.zeros(HIGH_BINS, np.int64) if k is None else k.dense(HIGH_BINS) for k in known]
+        found = list(self._counts.high(missing)) if any(missing) else [NONE] * len(wanted)
+        for i, histogram in enumerate(known):
+            if missing[i]:
+                self._cache.put((self._name, "high", i), sparse(found[i]))
+            elif histogram is not None:
+                found[i] = histogram.dense(HIGH_BINS)
+        return found
 
     def low(self, wanted: Sequence[Collection[int]]) -> Sequence[Mapping[int, np.ndarray]]:
         """Return how often each lower half occurs below some upper halves of each expert."""
@@ -69,12 +74,14 @@ class RememberedCounts:
             for i, some in enumerate(wanted)
         ]
         missing = [[upper for upper, found in some.items() if found is None] for some in known]
-        fresh = self._counts.low(missing) if any(missing) else ()
+        fresh = self._counts.low(missing) if any(missing) else [{} for _ in wanted]
         for i, some in enumerate(fresh):
             for upper, histogram in some.items():
-                known[i][upper] = sparse(histogram)
-                self._cache.put((self._name, "low", i, upper), known[i][upper])
-        return [{upper: found.dense(LOW_BINS) for upper, found in some.items()} for some in known]
+                self._cache.put((self._name, "low", i, upper), sparse(histogram))
+        return [
+            {u: fresh[i][u] if s is None else s.dense(LOW_BINS) for u, s in some.items()}
+            for i, some in enumerate(known)
+        ]
 
     def find(self, wanted: Sequence[Sequence[tuple[int, int]]]) -> Sequence[Sequence[int]]:
         """Return the index of the n-th magnitude with some bits, for pairs of bits and n."""
