@@ -43,7 +43,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "sce_selecting": {**MERGEKIT, "select_topk": 0.1},
     "della": {**MERGEKIT, "density": 0.3, "epsilon": 0.15},
     "karcher": {},
-    "model_stock": {},
+    "model_stock": {"clamp": False},
 }
 IDS = {"sce_selecting": "sce"}
 # No two of them make a half, where sums of numbers in bfloat16 would lie between two of these.
