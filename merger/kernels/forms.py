@@ -17,6 +17,7 @@ from merger.masks import band_of, chances_of, shares_of
 from merger.pieces import Piece
 from merger.plan import Plan, TensorPlan
 from merger.randomness import key_of
+from merger.signature import FeedUse
 
 if TYPE_CHECKING:
     from merger.kernels.keeping import Keeper
@@ -104,8 +105,8 @@ class Forms:
         tie = combining.TIES[knobs["tie"]]
         done, cancels = combining.merge_agreeing(block, keeper, ballot, tie, scale, out)
         if done and cancels and knobs["tie"] == "majority":
-            use = next(u for u in self._plan.method.feeds if u.feed.name == "majority")
-            sign = survey.majority_of(tensor, self._stage, use.of)
+            of = self._feed("majority").of
+            sign = survey.majority_of(tensor, self._stage, of)
             done, _ = combining.merge_agreeing(block, keeper, ballot, sign, scale, out)
         return done
 
@@ -157,14 +158,16 @@ class Forms:
                 return keeping.Whole(weights)
             return keeping.Drops(flags, ones, ones, weights)
         if self._form.keeps == "cut":
-            use = next(u for u in self._plan.method.feeds if u.feed.name == "cut")
+            use = self._feed("cut")
             whole = Piece((tensor,), 0, tensor.numel)
             first = survey.index_of(whole, self._stage, use.of)
             return keeping.Trims(survey.cuts(tensor, self._stage, use), first, weights)
         if self._form.keeps == "band":
             return keeping.Bands(self._bands(tensor, survey, knobs), weights)
-        use = next((u for u in self._plan.method.feeds if u.feed.name == "cut"), None)
-        if use is None or knobs[use.of.knob] >= 1.0:
+        if "cut" not in self._plan.feeds(self._stage):
+            return self._drops(tensor, knobs, weights)
+        use = self._feed("cut")
+        if knobs[use.of.knob] >= 1.0:
             return self._drops(tensor, knobs, weights)
         whole = Piece((tensor,), 0, tensor.numel)
         first = survey.index_of(whole, self._stage, use.of)
@@ -174,7 +177,7 @@ class Forms:
         return keeping.Sieved(self._unweighted(tensor), kept, cuts, first)
 
     def _bands(self, tensor: TensorPlan, survey: "Survey", knobs: Knobs) -> list[Any]:
-        use = next(u for u in self._plan.method.feeds if u.feed.name == "ranks")
+        use = self._feed("ranks")
         both = zip(self._each(knobs["density"]), self._each(knobs["gamma"]), strict=True)
         ranks = [band_of(share, top, tensor.numel, knobs["trim"]) for share, top in both]
         found = survey.cuts_after(tensor, self._stage, use.of, ranks)
@@ -240,6 +243,9 @@ class Forms:
 
         sizes = self._known.get_or_make((tensor.key, "sizes"), measured)
         return shares_of([0.0] * len(sizes) if sum(sizes) < knobs["floor"] else sizes)
+
+    def _feed(self, name: str) -> FeedUse:
+        return next(use for use in self._plan.method.feeds if use.feed.name == name)
 
     def _each(self, value: Any) -> tuple[float, ...]:
         return value if isinstance(value, tuple) else (value,) * self._plan.n

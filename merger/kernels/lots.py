@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from merger.algebra import CHUNK
+from merger.kernels.flags import PACK, pack, unpack
 from merger.kernels.philox import words
 from merger.kernels.picks import chance_flags, change, draw_flags
 from merger.kernels.ranks import Ranker
@@ -13,8 +14,6 @@ from merger.kernels.sizes import magnitudes
 
 # Flags of one tensor that take more are drawn again where they are needed again.
 REMEMBERED = 1 << 27
-# A byte holds the flags of so many entries.
-PACK = 8
 # So many chunks at once stay in the cache of a processor.
 CHUNKS = 4
 
@@ -118,10 +117,7 @@ class KnownLots:
         """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
         if self._packed is None:
             return self._lots.flags(i, expert, base, start)
-        stop = start + len(base)
-        few = self._packed[i][start // PACK : -(-stop // PACK)]
-        skip = start % PACK
-        return np.unpackbits(few, bitorder="little")[skip : skip + len(base)]
+        return unpack(self._packed[i], start, start + len(base))
 
     def _factor(self, i: int, expert: np.ndarray, base: np.ndarray, weight: float) -> float:
         """Return what gives the kept entries the sum of magnitudes that all had."""
@@ -138,12 +134,8 @@ class KnownLots:
 
 
 def _packed(lots: Lots, i: int, expert: np.ndarray, base: np.ndarray) -> np.ndarray:
-    found = np.empty(-(-len(base) // PACK), np.uint8)
     # Whole rows, and whole bytes.
     step = max(1, CHUNKS * CHUNK // (PACK * lots.step)) * PACK * lots.step
-    for start in range(0, len(base), step):
-        part = slice(start, start + step)
-        flags = lots.flags(i, expert[part], base[part], start)
-        at = start // PACK
-        found[at : at - (-len(flags) // PACK)] = np.packbits(flags, bitorder="little")
-    return found
+    parts = (slice(start, start + step) for start in range(0, len(base), step))
+    drawn = ((at.start, lots.flags(i, expert[at], base[at], at.start)) for at in parts)
+    return pack(drawn, len(base))

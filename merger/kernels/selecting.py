@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from merger.cuts import ALL, Cut, stream_cuts, survives
-from merger.kernels.lots import PACK
+from merger.kernels.flags import pack, unpack
 from merger.kernels.spreads import variance
 from merger.kernels.stored_counts import PART, Row, StoredCounts
 
@@ -40,13 +40,9 @@ class Selected:
             self._held = list(self._spreads())
         differing = sum(int(np.count_nonzero(row)) for _, row in self._spreads())
         cut = self._cut(int(share * differing))
-        packed = np.empty(-(-len(base) // PACK), np.uint8)
-        for start, row in self._spreads():
-            flags = survives(row, cut, start)
-            at = start // PACK
-            packed[at : at - (-len(row) // PACK)] = np.packbits(flags, bitorder="little")
-        self._packed = packed
-        self.nbytes = packed.nbytes
+        chosen = ((start, survives(row, cut, start)) for start, row in self._spreads())
+        self._packed = pack(chosen, len(base))
+        self.nbytes = self._packed.nbytes
         # Only the flags are kept: the tensors stay where they are.
         del self._experts, self._base, self._held
 
@@ -56,9 +52,7 @@ class Selected:
 
     def at(self, start: int, stop: int) -> np.ndarray:
         """Return 1 for entries that are selected and 0 for others."""
-        few = self._packed[start // PACK : -(-stop // PACK)]
-        skip = start % PACK
-        return np.unpackbits(few, bitorder="little")[skip : skip + stop - start]
+        return unpack(self._packed, start, stop)
 
     def _cut(self, count: int) -> Cut:
         if count >= len(self._base):

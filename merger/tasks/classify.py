@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +15,11 @@ import torch
 from merger.errors import TaskError
 from merger.layout import model_config
 from merger.runner import Runner
-from merger.tasks.base import Metric, Outcomes, Pause
+from merger.tasks.base import Pause
 from merger.tasks.batches import batches, padded, tokens_at_once
+from merger.tasks.choosing import ChoosingTask
 from merger.tasks.labels import classes_of, match_labels
-from merger.tasks.rows import LabelledRows
+from merger.tasks.rows import LabelledRows, Rows
 from merger.tasks.tokens import open_tokenizer, tokenizer_digest
 
 LONGEST = 512
@@ -27,7 +27,7 @@ HEADS = ("ForSequenceClassification",)
 
 
 @dataclass(frozen=True)
-class LabelledTask:
+class LabelledTask(ChoosingTask):
     """Accuracy on the rows of a table; how a class is chosen is left to subclasses.
 
     Args:
@@ -40,10 +40,6 @@ class LabelledTask:
     rows: LabelledRows
     model_folder: Path
 
-    metric: Metric = "accuracy"
-    higher_is_better: bool = True
-    expert: str | None = None
-
     @property
     def name(self) -> str:
         """The task's name: `classify:` and the title."""
@@ -55,24 +51,9 @@ class LabelledTask:
         _ = self.classes, self.right
         return self.rows.sizes
 
-    @property
-    @abstractmethod
-    def classes(self) -> tuple[str, ...]:
-        """What the model can answer, in order."""
-
-    @property
-    @abstractmethod
-    def right(self) -> Mapping[str, int]:
-        """Which of the classes each label of the file means."""
-
-    @abstractmethod
-    def choose(
-        self, runner: Runner, split: str, index: np.ndarray, pause: Pause | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the class that the model chooses for some rows, (n,), and how likely each is.
-
-        The second is (n, classes); its rows add up to 1.
-        """
+    def examples(self, split: str) -> Rows:
+        """Return the rows of a split."""
+        return self.rows.split(split)
 
     @property
     def content(self) -> str:
@@ -89,33 +70,6 @@ class LabelledTask:
     def how(self) -> str:
         """What else decides the answers."""
         return ""
-
-    def best(self, split: str) -> float | None:
-        """Return None: no expert is known to belong to these rows."""
-        return None
-
-    def strata(self, split: str) -> np.ndarray:
-        """Return the class of each row: a subset takes the same share of each."""
-        return self.labels(split)
-
-    def labels(self, split: str) -> np.ndarray:
-        """Return the right class of each row."""
-        return np.array([self.right[label] for label in self.rows.split(split).labels], np.int64)
-
-    def predict(
-        self,
-        runner: Runner,
-        split: str,
-        *,
-        index: np.ndarray | None = None,
-        pause: Pause | None = None,
-    ) -> Outcomes:
-        """Choose a class for the rows of a split, or those of `index`."""
-        labels = self.labels(split)
-        chosen = np.arange(len(labels)) if index is None else index
-        guess, _ = self.choose(runner, split, chosen, pause)
-        top = (guess == labels[chosen]).astype(np.float64)
-        return Outcomes(top, np.ones_like(top), self.rows.split(split).groups[chosen])
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from merger.layout import model_config
 from merger.lru import Lru
 from merger.naming import quiet_transformers
 from merger.runner import Runner
-from merger.tasks.base import Metric, Outcomes, Pause
+from merger.tasks.base import Pause
 from merger.tasks.batches import MAX_WORK
-from merger.tasks.image_files import ImageFiles, open_image
+from merger.tasks.choosing import ChoosingTask
+from merger.tasks.image_files import ImageFiles, Pictures, open_image
 from merger.tasks.labels import classes_of, match_labels
 
 HEADS = ("ForImageClassification",)
@@ -32,7 +33,7 @@ PATCHES = 196
 
 
 @dataclass(frozen=True)
-class ImageFolderTask:
+class ImageFolderTask(ChoosingTask):
     """Accuracy of an image classification head on a folder of classes.
 
     Images go through the model's own preprocessor; subfolders are matched with `id2label`.
@@ -46,10 +47,6 @@ class ImageFolderTask:
     title: str
     files: ImageFiles
     model_folder: Path
-
-    metric: Metric = "accuracy"
-    higher_is_better: bool = True
-    expert: str | None = None
 
     @property
     def name(self) -> str:
@@ -95,32 +92,9 @@ class ImageFolderTask:
         mark.update(repr((self.files.content, self.classes)).encode())
         return mark.hexdigest()
 
-    def best(self, split: str) -> float | None:
-        """Return None: no expert is known to belong to these images."""
-        return None
-
-    def strata(self, split: str) -> np.ndarray:
-        """Return the class of each image: a subset takes the same share of each."""
-        return self.labels(split)
-
-    def labels(self, split: str) -> np.ndarray:
-        """Return the right class of each image."""
-        return np.array([self.right[label] for label in self.files.split(split).labels], np.int64)
-
-    def predict(
-        self,
-        runner: Runner,
-        split: str,
-        *,
-        index: np.ndarray | None = None,
-        pause: Pause | None = None,
-    ) -> Outcomes:
-        """Classify the images of a split, or those of `index`."""
-        labels = self.labels(split)
-        chosen = np.arange(len(labels)) if index is None else index
-        guess, _ = self.choose(runner, split, chosen, pause)
-        top = (guess == labels[chosen]).astype(np.float64)
-        return Outcomes(top, np.ones_like(top), self.files.split(split).groups[chosen])
+    def examples(self, split: str) -> Pictures:
+        """Return the images of a split."""
+        return self.files.split(split)
 
     def choose(
         self, runner: Runner, split: str, index: np.ndarray, pause: Pause | None = None

@@ -21,14 +21,13 @@ import torch
 from merger.errors import TaskError
 from merger.runner import Runner
 from merger.tasks.base import Metric, Outcomes, Pause, check_split
+from merger.tasks.batches import MAX_WORK
 from merger.tasks.passages import Passages, Windows, cut_passages, read_passages
 from merger.tasks.tokens import tokenizer_digest, window_length
 
 # Logits of a chunk take at most 128 MiB, however large the vocabulary.
 MAX_LOGITS = 2**25
 MAX_CHUNK = 64
-# Parameters times tokens of a chunk: about a second of work, so that who waits gets in between.
-MAX_WORK = 1e11
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+"""Which entries of a tensor count, a bit each."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+# A byte holds the flags of so many entries.
+PACK = 8
+
+
+def pack(parts: Iterable[tuple[int, np.ndarray]], length: int) -> np.ndarray:
+    """Return the flags of a tensor in bits.
+
+    Args:
+        parts: Each with the place of its first flag, a multiple of 8.
+        length: How many flags there are.
+    """
+    found = np.empty(-(-length // PACK), np.uint8)
+    for start, flags in parts:
+        at = start // PACK
+        found[at : at - (-len(flags) // PACK)] = np.packbits(flags, bitorder="little")
+    return found
+
+
+def unpack(packed: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return flags start to stop, a byte each."""
+    few = packed[start // PACK : -(-stop // PACK)]
+    skip = start % PACK
+    return np.unpackbits(few, bitorder="little")[skip : skip + stop - start]
