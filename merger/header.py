@@ -6,6 +6,7 @@ size of the file before it is used, and nothing is allocated by what it claims.
 
 import math
 import os
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ BITS: Mapping[str, int] = MappingProxyType(
     | {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}
 )
 FLOATS = ("F16", "BF16", "F32", "F64")
-QUANTISED = tuple(name for name in BITS if name.startswith(("F4", "F6", "F8")))
+QUANTISED = tuple(name for name in BITS if re.fullmatch("F[468](_.+)?", name))
 # The format allows five times this, which nobody needs and whose parsing takes a gigabyte.
 MAX_HEADER_BYTES = 20_000_000
 # numpy's bound.
@@ -90,7 +91,7 @@ def read_header(path: Path) -> FileHeader:
     try:
         with path.open("rb") as file:
             stat = os.fstat(file.fileno())
-            length = _header_length(path, file.read(8), stat.st_size)
+            length = header_length(path, file.read(8), stat.st_size)
             raw = file.read(length)
     except OSError as error:
         raise SourceError(
@@ -98,16 +99,27 @@ def read_header(path: Path) -> FileHeader:
         ) from error
     if len(raw) != length:
         _refuse(path, f"its header ends after {len(raw)} of {length} bytes")
+    return check_header(path, raw, stat.st_size, stat.st_mtime_ns)
+
+
+def check_header(path: Path, raw: bytes, size: int, mtime_ns: int = 0) -> FileHeader:
+    """Check the header of one safetensors file, wherever its bytes come from.
+
+    Args:
+        path: Where the file is, or what to call it.
+        raw: The header, without the eight bytes of its length.
+        size: Bytes of the whole file.
+        mtime_ns: When it was changed, if it is known.
+
+    Raises:
+        SourceError: The header breaks a rule of the format.
+    """
     table = _parse(path, raw)
     metadata = _metadata(path, table.pop("__metadata__", {}))
-    data_start = 8 + length
-    places = {
-        key: _place(path, key, entry, data_start, stat.st_size) for key, entry in table.items()
-    }
-    _check_tiling(path, places, data_start, stat.st_size)
-    return FileHeader(
-        path, stat.st_size, stat.st_mtime_ns, data_start, MappingProxyType(places), metadata
-    )
+    data_start = 8 + len(raw)
+    places = {key: _place(path, key, entry, data_start, size) for key, entry in table.items()}
+    _check_tiling(path, places, data_start, size)
+    return FileHeader(path, size, mtime_ns, data_start, MappingProxyType(places), metadata)
 
 
 def shown(name: object) -> str:
@@ -120,7 +132,12 @@ def _refuse(path: Path, what: str, hint: str = DAMAGED) -> NoReturn:
     raise SourceError(f"{path} is not a valid safetensors file: {what}.", hint)
 
 
-def _header_length(path: Path, raw: bytes, size: int) -> int:
+def header_length(path: Path, raw: bytes, size: int) -> int:
+    """Return how long a header is, from the first eight bytes of a file of a known size.
+
+    Raises:
+        SourceError: No file of that size can have such a header, or no model needs it.
+    """
     if len(raw) < 8:
         _refuse(path, f"it has {size} bytes, and the first 8 must give the length of the header")
     (length,) = struct.unpack("<Q", raw)

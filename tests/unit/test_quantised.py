@@ -167,6 +167,12 @@ def test_whole_numbers_that_are_no_codes_pass(tmp_path: Path) -> None:
     assert set(read_layout(saved(tmp_path, fine)).places) == {*fine, *PLAIN}
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_plain_numbers_of_every_width_pass(tmp_path: Path, dtype: torch.dtype) -> None:
+    save_file({f"{L}.weight": torch.ones(4, 4, dtype=dtype)}, tmp_path / "model.safetensors")
+    assert list(read_layout(tmp_path).places) == [f"{L}.weight"]
+
+
 @pytest.mark.parametrize("name", ["model.Q4_K_M.gguf", "tf_model.h5", "flax_model.msgpack"])
 def test_weights_of_other_programs_are_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
