@@ -7,8 +7,10 @@ from typing import Any
 from merger.adapted import AdaptedCheckpoint
 from merger.adapter import PREFIX
 from merger.compute import torch_dtype
+from merger.diagnostics.energy import EnergyInfo, Stored, measure_energy
 from merger.errors import MergeError
 from merger.header import shown
+from merger.info import plain as plain_values
 from merger.lazy import Tensor, torch
 from merger.matched import plain
 from merger.models import Models
@@ -59,6 +61,7 @@ class AdapterReport:
             matrix hold.
         unnamed: Tensors whose name in memory could not be found out; PEFT is told their names on
             disk.
+        curve: What is kept by rank, of the whole, of kinds of module and of layers.
     """
 
     path: str
@@ -70,10 +73,11 @@ class AdapterReport:
     ranks: tuple[int, ...]
     energy: tuple[float, ...]
     unnamed: tuple[str, ...]
+    curve: EnergyInfo
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
-        return asdict(self)
+        return plain_values(asdict(self)) | {"curve": self.curve.to_json()}
 
 
 class Factors:
@@ -110,7 +114,7 @@ class Factors:
         """Take in the change of one tensor."""
         key = tensor.key
         is_whole = key.rpartition(".")[0] in self._kept_whole
-        if is_whole or not (key.endswith(".weight") and is_linear(key, change.unsqueeze(0))):
+        if is_whole or not is_factored(key, change):
             self._add_whole(key, change, is_whole)
             return
         turned = self.turned and module_of(key) != "head"
@@ -176,9 +180,32 @@ class Factors:
             for key, one in spectra.found.items()
         )
         return AdapterReport(
-            str(path), max(self.modules.values(), default=0), spectra.error, spectra.exact, fits,
-            tuple(self.whole), ranks, spectra.shares(ranks), tuple(self._unnamed),
+            str(path), self.rank, spectra.error, spectra.exact, fits,
+            tuple(self.whole), ranks, spectra.shares(ranks), tuple(self._unnamed), self.curve(),
         )  # fmt: skip
+
+    @property
+    def rank(self) -> int:
+        """The most directions of any matrix."""
+        return max(self.modules.values(), default=0)
+
+    def curve(self) -> EnergyInfo:
+        """Return what is kept by rank, and what is stored."""
+        adapter = sum(tensor.nbytes for tensor in self.tensors.values())
+        model = self._models.reference
+        full = sum(info.nbytes for info in plain(model).tensors.values())
+        return measure_energy(
+            self.spectra.changes(),
+            self.rank,
+            Stored(adapter, full, len(self.whole)),
+            error=self.spectra.error,
+            ranks={key: one.rank for key, one in self.spectra.found.items()},
+        )
+
+
+def is_factored(key: str, change: Tensor) -> bool:
+    """Return whether two factors can stand for the change of a tensor."""
+    return key.endswith(".weight") and is_linear(key, change.unsqueeze(0))
 
 
 def adapters_of(models: Models) -> list[AdaptedCheckpoint]:

@@ -10,6 +10,7 @@ from merger.adapter import CONFIG, WEIGHTS
 from merger.card import model_card, origin_of
 from merger.claim import Claim, output_errors
 from merger.compute import Prepared, prepare
+from merger.energy_page import write_energy
 from merger.engine import check_inputs_stay
 from merger.errors import FeedError, MergeError, RecipeError
 from merger.factors import AdapterReport, Factors, adapters_of
@@ -151,6 +152,7 @@ def _write(folder: Path, title: str, models: Models, made: Factors) -> None:
         text = json.dumps(_config(models, made), indent=2, ensure_ascii=False)
         (folder / CONFIG).write_text(text + "\n", "utf-8", newline="\n")
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8", newline="\n")
+        write_energy(folder, title, made.curve())
         words = _in_words(made)
         files = files_in(folder, {})
         card = model_card(title, recipe, origins, models.digest, files=files, adapter=words)

@@ -3,6 +3,7 @@
 from math import sqrt
 from typing import NamedTuple
 
+from merger.diagnostics.energy import Change
 from merger.lazy import Tensor, torch
 
 ROWS = 1024
@@ -29,6 +30,7 @@ class Spectrum(NamedTuple):
 
     Args:
         rank: How many directions the factors have.
+        sides: Rows and columns together: the numbers that one direction takes.
         squares: Squared strengths of all directions, from strong to faint, added up.
         length: Length of the change.
         lost: Length of what the stored factors lose.
@@ -36,6 +38,7 @@ class Spectrum(NamedTuple):
     """
 
     rank: int
+    sides: int
     squares: Tensor
     length: float
     lost: float
@@ -71,6 +74,7 @@ class Spectra:
         """Take in one matrix: its change, all strengths, and its factors before and after."""
         self.found[key] = Spectrum(
             len(exact[0]),
+            sum(change.shape),
             strength.square().cumsum(0),
             sqrt(sum(float(part.double().square().sum()) for part in change.split(ROWS))),
             _lost(change, rounded),
@@ -98,6 +102,12 @@ class Spectra:
         every = list(self.found.values())
         whole = sum(one.held(len(one.squares)) for one in every)
         return tuple(sum(one.held(rank) for one in every) / whole for rank in ranks)
+
+    def changes(self) -> tuple[Change, ...]:
+        """Return the spectrum of each matrix as measures take them."""
+        return tuple(
+            Change(key, one.squares.double().numpy(), one.sides) for key, one in self.found.items()
+        )
 
     def _share(self, lost: list[float]) -> float:
         length = sum(one.length**2 for one in self.found.values())

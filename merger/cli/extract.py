@@ -66,11 +66,18 @@ def run(args: argparse.Namespace) -> None:
 
 
 def show_adapter(found: dict[str, Any]) -> None:
-    """Print what an adapter holds and loses."""
+    """Print what an adapter holds and loses, given an `AdapterReport` as plain data."""
+    # They import numpy, which the parser of the command line does without.
+    from merger.diagnostics.energy import EnergyInfo  # noqa: PLC0415
+    from merger.energy_page import PAGE  # noqa: PLC0415
+    from merger.energy_words import needed_words, stored_words  # noqa: PLC0415
+
+    curve = EnergyInfo.from_json(found["curve"])
     print(
         f"{visible(found['path'])}: {len(found['fits'])} matrices, rank {found['rank']}, "
         f"{found['error']:.2%} of the change is lost ({found['exact']:.2%} before rounding)"
     )
+    print(needed_words(curve), stored_words(curve), f"The curve is in {PAGE}.")
     if found["whole"]:
         print(visible(f"stored whole: {', '.join(found['whole'])}"))
     if found["unnamed"]:
