@@ -8,8 +8,9 @@ from typing import Any, Literal, NamedTuple
 from merger.checkpoint import Checkpoint
 from merger.errors import AlignmentError
 from merger.header import shown
+from merger.matched import plain
 from merger.places import count_layers
-from merger.tied import find_tied, has_own_head
+from merger.tied import find_tied, has_own_head, says_own_head
 from merger.vocabulary import vocabulary_rows
 
 # Float tensors that are computed when a model is built; some versions save them, others do not.
@@ -95,7 +96,8 @@ def align(
             with its embedding; otherwise it counts as a tensor of its own.
     """
     reference = base if base is not None else experts[0]
-    tied = find_tied([reference, *experts], read_heads=read_heads)
+    # Whether two tensors are one is a matter of what lies on disk, not of rows that stand in.
+    tied = find_tied([plain(m) for m in (reference, *experts)], read_heads=read_heads)
     kept = [key for key in reference.tensors if key not in tied]
     copied = tuple(key for key in kept if _is_copied(reference, key))
     mergeable = tuple(sorted(set(kept) - set(copied)))
@@ -177,17 +179,22 @@ def _own_heads(
     reference: Checkpoint, expert: Checkpoint, tied: Mapping[str, str], read_heads: bool
 ) -> list[Problem]:
     """Report heads that were trained apart although the reference shares them."""
-    return [
-        Problem(
-            "error",
-            f"its {shown(head)} was trained apart from {shown(tied[head])}, and "
-            f"{reference.label} shares the two.",
-            expert.label,
-            "Choose experts that share them too, or save the base with tie_word_embeddings=False.",
-        )
-        for head in tied
-        if has_own_head(expert, head, tied[head], read_heads=read_heads)
-    ]
+    found = []
+    for head, origin in tied.items():
+        if read_heads and has_own_head(plain(expert), head, origin):
+            what = f"was trained apart from {shown(origin)}, and {reference.label} shares the two."
+            remedy = (
+                "Choose experts that share them too, or save the base with "
+                "tie_word_embeddings=False."
+            )
+            found.append(Problem("error", f"its {shown(head)} {what}", expert.label, remedy))
+        elif not read_heads and says_own_head(plain(expert), head):
+            what = (
+                f"it says that its {shown(head)} is its own, and {reference.label} shares it with "
+                f"{shown(origin)}: the merge compares the two, and is refused where they differ."
+            )
+            found.append(Problem("note", what, expert.label, ""))
+    return found
 
 
 Found = list[tuple[Literal["error", "note"], str, str]]

@@ -27,8 +27,9 @@ COMPARE = 1 << 22
 def find_tied(models: Sequence[Checkpoint], *, read_heads: bool = True) -> dict[str, str]:
     """Return, for each tied name in any of the models, the name that it shares its numbers with.
 
-    The reference comes first: what its config says decides for all. Where it says nothing, the
-    pair is tied when every model that stores both stores them equal.
+    A pair is tied when the reference's config says so and the reference does not store the two
+    apart, which is how transformers 5 loads it; where the config says nothing, when every model
+    that stores both stores them equal.
 
     Args:
         models: The reference, then the experts.
@@ -39,16 +40,21 @@ def find_tied(models: Sequence[Checkpoint], *, read_heads: bool = True) -> dict[
         return {}
     found: dict[str, str] = {}
     for alias, origin in _candidates(models):
-        if said or (read_heads and all(_equal(model, alias, origin) for model in models)):
+        asked = models[:1] if said else models
+        apart = read_heads and any(has_own_head(model, alias, origin) for model in asked)
+        if not apart and (said or read_heads):
             found[alias] = origin
     return found
 
 
-def has_own_head(model: Checkpoint, head: str, origin: str, *, read_heads: bool = True) -> bool:
-    """Return whether a model says that its head is not tied, and stores one of its own."""
-    if head not in model.tensors or _declared(model) is not False:
-        return False
-    return not (read_heads and _equal(model, head, origin))
+def has_own_head(model: Checkpoint, head: str, origin: str) -> bool:
+    """Return whether a model stores a head that differs from its embedding in any bit."""
+    return head in model.tensors and not same_bits(model, head, origin)
+
+
+def says_own_head(model: Checkpoint, head: str) -> bool:
+    """Return whether a model stores a head, and its config says that it is not tied."""
+    return head in model.tensors and _declared(model) is False
 
 
 def heads_of(model: Checkpoint) -> tuple[str, ...]:
@@ -89,11 +95,6 @@ def _fits(model: Checkpoint, head: str, embedding: str) -> bool:
     if other is None or not other.is_float or len(other.shape) != 2:
         return False
     return one is None or (one.shape == other.shape and one.dtype == other.dtype)
-
-
-def _equal(model: Checkpoint, alias: str, origin: str) -> bool:
-    """Whether a model's head equals its embedding, bit by bit; one that is not stored does."""
-    return alias not in model.tensors or same_bits(model, alias, origin)
 
 
 def same_bits(model: Checkpoint, one: str, other: str) -> bool:

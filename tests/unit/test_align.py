@@ -125,6 +125,28 @@ def test_an_expert_with_its_own_head_does_not_fit_a_tied_base() -> None:
     assert "was trained apart from" in said(align(base, [expert]), "error")[0]
 
 
+def test_heads_that_differ_are_two_tensors_whatever_the_config_says() -> None:
+    # As transformers 5 loads them: it ties only what is stored equal.
+    tied = {"tie_word_embeddings": True}
+    apart = MemoryCheckpoint({EMBED: W, HEAD: 2 * W}, "apart", config=tied)
+    assert align(apart, [apart]).tied == {}
+    assert align(apart, [apart]).mergeable == (HEAD, EMBED)
+    one = MemoryCheckpoint({EMBED: W}, "one", config=tied)
+    assert said(align(apart, [one]), "error") == [f"one: it lacks {HEAD}, which is in apart."]
+    assert "was trained apart from" in said(align(one, [apart]), "error")[0]
+    both = MemoryCheckpoint({EMBED: W, HEAD: W}, "both", config=tied)
+    assert "was trained apart from" in said(align(both, [apart]), "error")[0]
+
+
+def test_a_head_that_was_not_read_is_no_reason_to_forbid() -> None:
+    base = MemoryCheckpoint({EMBED: W}, "base", config={"tie_word_embeddings": True})
+    equal = MemoryCheckpoint({EMBED: W, HEAD: W}, "x", config={"tie_word_embeddings": False})
+    assert not align(base, [equal]).errors
+    unread = align(base, [equal], read_heads=False)
+    assert not unread.errors
+    assert any("the merge compares the two" in note for note in said(unread, "note"))
+
+
 def test_without_a_base_the_first_expert_is_the_measure() -> None:
     report = align(None, [model("one", a=W), model("two", a=W, b=W)])
     assert said(report, "error") == ["two: it has b, which is not in one."]
