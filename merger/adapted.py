@@ -16,6 +16,7 @@ from merger.lazy import Tensor, torch
 from merger.matched import plain, plain_at
 from merger.threads import one_thread
 from merger.tied import HEADS, same_bits
+from merger.unfetched import UnfetchedCheckpoint, is_unfetched
 
 # The product is made in chunks of whole rows of about so many entries, always the same ones, so
 # that no bit depends on which part is asked for.
@@ -45,14 +46,21 @@ class AdaptedCheckpoint:
         base: The model that the adapter is put on.
         folder: The adapter's folder.
         label: How to call it in messages; the folder's name when None.
+        unfetched: Its weights, where they are not in the folder yet.
     """
 
-    def __init__(self, base: Checkpoint, folder: Path, label: str | None = None) -> None:
+    def __init__(
+        self,
+        base: Checkpoint,
+        folder: Path,
+        label: str | None = None,
+        unfetched: UnfetchedCheckpoint | None = None,
+    ) -> None:
         self.base = base
         self.folder: Path | None = folder
         self.label = label or folder.resolve().name
-        self._adapter = read_adapter(folder)
-        self._factors = FileCheckpoint(folder / WEIGHTS, self.label)
+        self._adapter = read_adapter(folder, None if unfetched is None else unfetched.file)
+        self._factors = unfetched or FileCheckpoint(folder / WEIGHTS, self.label)
         twins = _tied_twins(self._adapter, self._factors, base)
         self._products, self._saved = _place(self._adapter, base, self.label, twins)
         touched = set(self._products) | set(self._saved)
@@ -60,6 +68,11 @@ class AdaptedCheckpoint:
         self.tensors: Mapping[str, TensorInfo] = MappingProxyType(
             {k: i._replace(dtype="F32") if k in touched else i for k, i in base.tensors.items()}
         )
+
+    @property
+    def made_of(self) -> tuple[Checkpoint, ...]:
+        """The base and the adapter's own weights."""
+        return self.base, self._factors
 
     @property
     def touched(self) -> tuple[str, ...]:
@@ -195,7 +208,8 @@ def _tied_twins(adapter: Adapter, stored: Checkpoint, base: Checkpoint) -> set[s
         like = stored.tensors[key]._replace(key="")
         others = (o for o in adapter.saved.values() if o != key)
         same = (o for o in others if stored.tensors[o]._replace(key="") == like)
-        if any(same_bits(stored, key, other) for other in same):
+        # Numbers that are not here yet are compared when they are.
+        if any(is_unfetched(stored) or same_bits(stored, key, other) for other in same):
             twins.add(name)
     return twins
 

@@ -81,8 +81,12 @@ class Adapter:
     task: str | None
 
 
-def read_adapter(folder: Path) -> Adapter:
+def read_adapter(folder: Path, header: FileHeader | None = None) -> Adapter:
     """Read config and header of a PEFT folder.
+
+    Args:
+        folder: Where they lie.
+        header: That of weights which are not there yet.
 
     Raises:
         SourceError: it is no LoRA adapter, or one whose numbers mean something else.
@@ -93,9 +97,10 @@ def read_adapter(folder: Path) -> Adapter:
         )
     config = read_json(folder / CONFIG, parts=PARTS)
     _check_kind(folder, config)
-    if not (folder / WEIGHTS).is_file():
-        raise _no_weights(folder)
-    header = read_header(folder / WEIGHTS)
+    if header is None:
+        if not (folder / WEIGHTS).is_file():
+            raise _no_weights(folder)
+        header = read_header(folder / WEIGHTS)
     factors, saved = _sort(folder, header)
     modules = {name: _module(folder, header, name, pair, config) for name, pair in factors.items()}
     base, task = config.get("base_model_name_or_path"), config.get("task_type")

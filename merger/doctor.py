@@ -22,6 +22,7 @@ from merger.recipe import Recipe
 from merger.sources import SourceRules, open_source
 from merger.speech import speech_notes, words_differ
 from merger.tokenizers import match_vocabularies
+from merger.unfetched import fetches_of
 
 NO_LINEAGE = Lineage((), "", ())
 NOTHING = Cost(0, 0, 0, 0.0)
@@ -42,6 +43,7 @@ class DoctorReport:
         licence: Which licences the models state, and what the result inherits.
         words: Whether rows of the embeddings mean the same in all models: "same", "differ", or
             "chosen" where the recipe says which words the result has.
+        fetch_bytes: What a merge would still fetch from the hub; None where no model is there.
     """
 
     verdict: str
@@ -53,6 +55,7 @@ class DoctorReport:
     models: tuple[ModelFacts, ...] = ()
     licence: Lineage = NO_LINEAGE
     words: Literal["same", "differ", "chosen"] = "same"
+    fetch_bytes: int | None = None
 
     @property
     def is_well(self) -> bool:
@@ -78,14 +81,14 @@ def doctor(
     report: Report | None = None,
     cancel: Event | None = None,
 ) -> DoctorReport:
-    """Look at the models of a recipe without merging them.
+    """Look at the models of a recipe without merging them; no weights are fetched for it.
 
     Args:
         recipe: What would be merged.
         out: Where to, when the space there is to be looked at too.
         base_dir: Folder that relative paths start from.
         roots: What a visitor may open; None opens everything.
-        report: Told of bytes that have to be fetched first.
+        report: Told of small files that have to be fetched first.
         cancel: Stops what is fetched.
     """
     problems: list[Problem] = []
@@ -97,7 +100,7 @@ def doctor(
             base = opened[0][1] if opened and recipe.base is not None else None
             model = open_source(
                 source, step, base_dir=base_dir, roots=roots, base=base,
-                report=report, cancel=cancel,
+                report=report, cancel=cancel, headers_only=True,
             )  # fmt: skip
             opened.append((name, model))
         except Cancelled:
@@ -112,9 +115,20 @@ def doctor(
     problems += _layer_notes(opened) + found
     problems += [Problem("note", warning, "licence", "") for warning in licence.warnings]
     problems += _space_problems(out, cost.disk_bytes)
+    to_fetch = _fetch_bytes(recipe, [model for _, model in opened])
     facts = tuple(facts_of(name, model) for name, model in opened)
     words = _words(recipe, [model for _, model in opened])
-    return DoctorReport(_verdict(problems), tuple(problems), *cost, facts, licence, words)
+    return DoctorReport(
+        _verdict(problems), tuple(problems), *cost, facts, licence, words, to_fetch
+    )
+
+
+def _fetch_bytes(recipe: Recipe, opened: Sequence[Checkpoint]) -> int | None:
+    fetches = fetches_of(opened)
+    sources = [*([recipe.base] if recipe.base else []), *(e.source for e in recipe.experts)]
+    if not fetches and not any("hub:" in source for source in sources):
+        return None
+    return sum(fetch.missing for fetch in fetches.values())
 
 
 def _words(recipe: Recipe, opened: Sequence[Checkpoint]) -> Literal["same", "differ", "chosen"]:

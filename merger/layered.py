@@ -76,6 +76,11 @@ class LayeredCheckpoint:
             f"{self.first.label}: so is the head.",
         )
 
+    @property
+    def made_of(self) -> tuple[Checkpoint, ...]:
+        """The models that layers are taken from."""
+        return self.models
+
     def config(self) -> dict[str, Any] | None:
         """Return the first model's config with the new number of layers."""
         table = self.first.config()

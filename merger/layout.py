@@ -1,7 +1,7 @@
 """Find which files of a model folder hold its weights, and refuse those that may not be opened."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -53,8 +53,7 @@ def read_layout(path: Path) -> Layout:
     elif path.suffix.lower() in PICKLES:
         raise _pickled(path, [path.name])
     elif path.is_file():
-        header = read_header(path)
-        layout = Layout((header,), _sorted(header.places))
+        layout = single_layout(read_header(path))
     else:
         raise SourceError(
             f"{path} does not exist.", "Give the folder of a model: config.json and *.safetensors."
@@ -99,8 +98,7 @@ def _sorted(places: Mapping[str, Place]) -> Mapping[str, Place]:
 
 def _read_folder(folder: Path) -> Layout:
     if (folder / SINGLE).is_file():
-        header = read_header(folder / SINGLE)
-        return Layout((header,), _sorted(header.places))
+        return single_layout(read_header(folder / SINGLE))
     indexes = sorted(path.name for path in folder.glob("*.safetensors.index.json"))
     if INDEX in indexes:
         return _read_shards(folder, INDEX)
@@ -118,8 +116,7 @@ def _read_only_file(folder: Path) -> Layout:
             f"Write lora:{folder} to put it on the recipe's base.",
         )
     if len(found) == 1:
-        header = read_header(folder / found[0])
-        return Layout((header,), _sorted(header.places))
+        return single_layout(read_header(folder / found[0]))
     if found:
         shards = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
         raise SourceError(
@@ -139,12 +136,31 @@ def _read_only_file(folder: Path) -> Layout:
 
 
 def _read_shards(folder: Path, index: str) -> Layout:
+    return shards_layout(folder, index, lambda name: read_header(folder / name))
+
+
+def single_layout(header: FileHeader) -> Layout:
+    """Return where the tensors of a model in one file lie."""
+    return Layout((header,), _sorted(header.places))
+
+
+def shards_layout(folder: Path, index: str, header_of: Callable[[str], FileHeader]) -> Layout:
+    """Return where the tensors of a model in several files lie, by its index.
+
+    Args:
+        folder: Where the index lies.
+        index: Its name.
+        header_of: Returns the header of the shard with a name.
+
+    Raises:
+        SourceError: Index and shards do not belong together.
+    """
     weight_map = read_json(folder / index, parts=PARTS, strict=True).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise SourceError(f"{folder / index} has no weight_map.", "Restore it from its source.")
     for key, name in weight_map.items():
         _check_shard_name(folder / index, key, name)
-    headers = {name: read_header(folder / name) for name in sorted(set(weight_map.values()))}
+    headers = {name: header_of(name) for name in sorted(set(weight_map.values()))}
     for key, name in weight_map.items():
         if key not in headers[name].places:
             raise SourceError(

@@ -64,6 +64,7 @@ def open_models(
     nesting: int = 0,
     report: Report | None = None,
     cancel: Event | None = None,
+    headers_only: bool = False,
 ) -> Models:
     """Open every model of a recipe; only headers are read.
 
@@ -74,6 +75,7 @@ def open_models(
         nesting: How many recipes this one is inside of.
         report: Told of bytes that have to be fetched first.
         cancel: Stops what is fetched.
+        headers_only: Whether weights of the hub are left there; nothing can be merged then.
 
     Raises:
         RecipeError: A setting is not valid.
@@ -83,12 +85,13 @@ def open_models(
     """
     recipe = recipe.resolved()
     open_here = partial(
-        open_source, base_dir=base_dir, roots=roots, nesting=nesting, report=report, cancel=cancel
-    )
+        open_source, base_dir=base_dir, roots=roots, nesting=nesting, report=report,
+        cancel=cancel, headers_only=headers_only,
+    )  # fmt: skip
     base = None if recipe.base is None else open_here(recipe.base)
     experts = tuple(open_here(e.source, e.step, base=base) for e in recipe.experts)
     base, experts, tokenizer = match_vocabularies(recipe, base, experts)
-    fits = align(base, experts)
+    fits = align(base, experts, read_heads=not headers_only)
     fits.raise_if_bad()
     planned = plan(recipe, base, experts, fits)
     _check_taken(planned, base, experts)

@@ -42,7 +42,7 @@ def preflight(
         where = "" if problem.where == "recipe" else f"{problem.where}: "
         tell(f"{problem.severity}: {where}{problem.what} {problem.remedy}".strip())
     if not found.is_well:
-        open_models(recipe, **places)
+        open_models(recipe, headers_only=True, **places)
         error = next(p for p in found.problems if p.severity == "error")
         raise MergeError(f"{error.where}: {error.what}", error.remedy)
     return found

@@ -53,6 +53,11 @@ class FakeHub:
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
     fault: Fault = lambda method, path: None
     stored: dict[str, bytes] = field(default_factory=dict)
+    sent: dict[str, int] = field(default_factory=dict)
+
+    def sent_of_weights(self) -> int:
+        """Return how many bytes of weight files went out whole."""
+        return sum(size for name, size in self.sent.items() if name.endswith(".safetensors"))
 
     def fetched(self) -> list[str]:
         """Return the names of files whose bytes were asked for, sorted."""
@@ -192,17 +197,19 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(files[filename], commit_of(files))
 
     def _send(self, content: bytes, commit: str) -> None:
-        whole, start = len(content), 0
-        wanted = self.headers.get("Range")
+        whole, start, last = len(content), 0, len(content) - 1
+        # "whole" stands for a server that does not know ranges.
+        wanted = None if self.how == "whole" else self.headers.get("Range")
         if wanted:
-            start = int(wanted.removeprefix("bytes=").partition("-")[0])
-        part = content[start:]
+            first, _, end = wanted.removeprefix("bytes=").partition("-")
+            start, last = int(first), min(int(end or last), last)
+        part = content[start : last + 1]
         self.send_response(206 if wanted else 200)
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
         self.send_header("X-Repo-Commit", commit)
         self.send_header("Content-Length", str(len(part)))
         if wanted:
-            self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
+            self.send_header("Content-Range", f"bytes {start}-{last}/{whole}")
         self.end_headers()
         if self.command == "HEAD":
             return
@@ -215,6 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._hang()
             self.close_connection = True
             return
+        name = unquote(urlsplit(self.path).path).rpartition("/")[2]
+        self.hub.sent[name] = self.hub.sent.get(name, 0) + len(part)
         self.wfile.write(part)
 
     def _hang(self) -> None:
@@ -312,7 +321,7 @@ def hub_at_hand(folder: Any, patch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     from huggingface_hub import close_session, constants
     from huggingface_hub.utils import logging
 
-    import merger.hub.fetch as fetching
+    import merger.hub.asking as asking
 
     with serving() as hub:
         template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
@@ -323,7 +332,7 @@ def hub_at_hand(folder: Any, patch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
         patch.setattr(constants, "HF_HUB_OFFLINE", False)
         patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         patch.delenv("HF_TOKEN", raising=False)
-        patch.setattr(fetching, "PAUSES", (0.0, 0.0, 0.0))
+        patch.setattr(asking, "PAUSES", (0.0, 0.0, 0.0))
         # Inside huggingface_hub too nothing waits.
         patch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
         logging.set_verbosity_error()

@@ -1,4 +1,7 @@
-"""`doctor R`: does it fit, what is wrong, what will it cost; reads headers only."""
+"""`doctor R`: does it fit, what is wrong, what will it cost; reads headers only.
+
+Of models of the hub it fetches headers and small files, and says what a merge would fetch.
+"""
 
 import argparse
 from pathlib import Path
@@ -59,7 +62,15 @@ def _show(found: dict[str, Any]) -> None:
     print(f"parameters: {found['parameters']:,}")
     print(f"memory:     {words_for_bytes(found['peak_bytes'])} at most")
     print(f"disk:       {words_for_bytes(found['disk_bytes'])}")
+    if found["fetch_bytes"] is not None:
+        print(f"to fetch:   {_to_fetch(found['fetch_bytes'])}")
     print(f"time:       about {max(found['seconds'], 1):.0f} s")
+
+
+def _to_fetch(count: int) -> str:
+    if not count:
+        return "nothing, the models of the hub are in the cache"
+    return f"{words_for_bytes(count)} from the hub"
 
 
 def _row(model: dict[str, Any]) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ class Opening:
         base: What adapters are put on; None where only their own config says.
         report: Told of bytes that are fetched.
         cancel: Stops what is fetched.
+        headers_only: Whether weights of the hub are left there, and only their headers read.
     """
 
     step: int | None = None
@@ -61,6 +62,7 @@ class Opening:
     base: Checkpoint | None = None
     report: Report | None = None
     cancel: Event | None = None
+    headers_only: bool = False
 
     @property
     def access(self) -> Access:
@@ -91,6 +93,7 @@ def open_source(
     base: Checkpoint | None = None,
     report: Report | None = None,
     cancel: Event | None = None,
+    headers_only: bool = False,
 ) -> Checkpoint:
     """Open a model by its source; only headers are read.
 
@@ -103,6 +106,7 @@ def open_source(
         base: The recipe's base, which adapters are put on.
         report: Told of bytes that have to be fetched first.
         cancel: Stops what is fetched.
+        headers_only: Whether weights of the hub are left there; nothing can be merged then.
 
     Raises:
         SourceError: The model cannot be found, opened or trusted.
@@ -117,7 +121,7 @@ def open_source(
     if rules is not None and not is_layers(source):
         source = resolve_visitor_source(source, rules)
     scheme, rest = split_source(source)
-    opening = Opening(step, base_dir, rules, nesting, base, report, cancel)
+    opening = Opening(step, base_dir, rules, nesting, base, report, cancel, headers_only)
     if scheme == "zoo":
         rest, opening = _take_step(source, rest, opening)
     return import_module(f"{__name__}.{scheme}").open_here(rest, opening)

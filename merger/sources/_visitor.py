@@ -23,11 +23,14 @@ class SourceRules:
         folders: The folders given with --models.
         hub: Whether models of the hub may be named too.
         token: The visitor's own token for the hub, of this one request; the host's is never used.
+        granted: Repositories of the hub, "org/name@commit", of which the hub has just said that
+            this visitor may read them; they are opened from the cache, and from nowhere else.
     """
 
     folders: tuple[Path, ...] = ()
     hub: bool = False
     token: Secret | None = None
+    granted: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, roots: "SourceRules | Sequence[Path] | None") -> "SourceRules | None":
@@ -51,8 +54,10 @@ def resolve_visitor_source(text: str, roots: SourceRules | Sequence[Path]) -> st
     rules = SourceRules.of(roots) or SourceRules()
     if ZOO_NAME.fullmatch(text):
         return text
-    if text.startswith("hub:"):
-        if rules.hub and HUB_NAME.fullmatch(text) and ".." not in text:
+    if text.removeprefix("lora:").removeprefix("hub:") in rules.granted:
+        return text
+    if text.startswith("hub:") or (rules.hub and text.startswith("lora:hub:")):
+        if rules.hub and HUB_NAME.fullmatch(text.removeprefix("lora:")) and ".." not in text:
             return text
         raise _refused(text, "Models of the hub are switched off here." if not rules.hub else "")
     scheme = "lora" if text.startswith("lora:") else "file"

@@ -21,5 +21,6 @@ def open_here(rest: str, opening: Opening) -> Checkpoint:
                 nesting=opening.nesting,
                 report=opening.report,
                 cancel=opening.cancel,
+                headers_only=opening.headers_only,
             )
     return LayeredCheckpoint(runs, models)

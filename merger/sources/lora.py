@@ -10,14 +10,16 @@ from merger.adapter import read_adapter
 from merger.checkpoint import Checkpoint
 from merger.errors import Cancelled, MergeError, SourceError
 from merger.header import shown
+from merger.hub.headers import look
 from merger.sources import Opening, open_source
 from merger.sources._steps import NO_STEPS, SourceSteps, folder_at, folder_steps
-from merger.sources.hub import fetch_repository
+from merger.sources.hub import fetched, wish_of
+from merger.unfetched import UnfetchedCheckpoint
 
 
 def open_here(rest: str, opening: Opening) -> Checkpoint:
     """Put an adapter on the recipe's base, or else on the one that its config names."""
-    folder, label = _find(rest, opening)
+    folder, label, unfetched = _find(rest, opening)
     if not folder.is_dir():
         raise SourceError(
             f"{shown(str(folder))} is no folder.",
@@ -26,8 +28,8 @@ def open_here(rest: str, opening: Opening) -> Checkpoint:
     whole, folder = folder, folder_at(folder, opening.step, f"lora:{rest}")
     if folder != whole:
         label = f"{label or whole.name}@{folder.name.rpartition('-')[2]}"
-    base = opening.base if opening.base is not None else _named_base(folder, opening)
-    return AdaptedCheckpoint(base, folder, label)
+    base = opening.base or _named_base(folder, opening, unfetched)
+    return AdaptedCheckpoint(base, folder, label, unfetched)
 
 
 def steps_here(rest: str, opening: Opening) -> SourceSteps:
@@ -35,16 +37,22 @@ def steps_here(rest: str, opening: Opening) -> SourceSteps:
     return NO_STEPS if rest.startswith("hub:") else folder_steps(opening.path(rest))
 
 
-def _find(rest: str, opening: Opening) -> tuple[Path, str | None]:
-    # A visitor's source never gets here with a second scheme in it.
-    if rest.startswith("hub:"):
-        return fetch_repository(rest.removeprefix("hub:"), opening, is_adapter=True)
-    return opening.path(rest), None
+def _find(rest: str, opening: Opening) -> tuple[Path, str | None, UnfetchedCheckpoint | None]:
+    if not rest.startswith("hub:"):
+        return opening.path(rest), None, None
+    wish = wish_of(rest.removeprefix("hub:"), opening, is_adapter=True)
+    if opening.headers_only:
+        folder, unfetched = look(wish)
+        return folder, wish.name, unfetched
+    return fetched(wish, opening), wish.name, None
 
 
-def _named_base(folder: Path, opening: Opening) -> Checkpoint:
+def _named_base(
+    folder: Path, opening: Opening, unfetched: UnfetchedCheckpoint | None
+) -> Checkpoint:
     """Open the base that an adapter's config names: beside it, at its path, or on the hub."""
-    name = read_adapter(folder).base.replace("\\", "/").rstrip("/")
+    name = read_adapter(folder, None if unfetched is None else unfetched.file).base
+    name = name.replace("\\", "/").rstrip("/")
     last = name.rpartition("/")[2]
     if not name:
         raise SourceError(
@@ -60,6 +68,7 @@ def _named_base(folder: Path, opening: Opening) -> Checkpoint:
             return open_source(
                 source, base_dir=opening.base_dir, roots=opening.roots,
                 report=opening.report, cancel=opening.cancel,
+                headers_only=opening.headers_only,
             )  # fmt: skip
         except Cancelled:
             raise

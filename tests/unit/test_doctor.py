@@ -31,7 +31,7 @@ def test_models_that_fit_get_a_verdict_and_their_cost(recipe: Recipe) -> None:
     assert report.seconds >= 0
     assert list(report.to_json()) == [
         "verdict", "problems", "parameters", "peak_bytes", "disk_bytes", "seconds", "models",
-        "licence", "words",
+        "licence", "words", "fetch_bytes",
     ]  # fmt: skip
     assert json.loads(json.dumps(report.to_json()))["problems"][0] == {
         "severity": "note",

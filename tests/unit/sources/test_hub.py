@@ -74,7 +74,8 @@ def test_a_branch_and_a_commit_are_told_apart(hub: FakeHub) -> None:
 
 
 def test_an_adapter_is_fetched_without_what_lies_beside_it(hub: FakeHub) -> None:
-    from merger.hub.fetch import Wish, fetch
+    from merger.hub.asking import Wish
+    from merger.hub.fetch import fetch
 
     adapter = {"adapter_config.json": b"{}", "adapter_model.safetensors": save(WEIGHTS)}
     hub.repos["org/lora"] = Repo(adapter | STRAY | {"model.safetensors": b"whole"})
@@ -125,9 +126,9 @@ def test_a_hub_that_stalls_is_given_up_and_asked_again(hub, monkeypatch) -> None
 
 @pytest.mark.parametrize("part", ["/revision/", "auth-check"])
 def test_a_hub_that_does_not_answer_is_given_up(hub: FakeHub, monkeypatch, part: str) -> None:
-    import merger.hub.fetch as fetching
+    import merger.hub.asking as asking
 
-    monkeypatch.setattr(fetching, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.2)
     hub.fault = failing(part, "hang", 1)
     assert open_source("hub:org/plain@main", roots=visitor()).label == "org/plain"
     hub.fault = failing(part, "hang", 10**6)
