@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from merger.ancestry import made_from
 from merger.checkpoint import Checkpoint
-from merger.front_matter import read_front_matter
-from merger.layered import models_in
+from merger.layered import LayeredCheckpoint
+from merger.lineage import stated
 from merger.matched import plain
 from merger.recipe import Recipe, plain_value
 from merger.spec import METHODS
@@ -45,28 +46,39 @@ class Origin(NamedTuple):
         name: How the recipe or its folder calls it.
         content_id: Which weights exactly.
         license: What its own card says, or "" where it says nothing.
+        is_own: Whether the hub has no word for that licence.
     """
 
     role: str
     name: str
     content_id: str
     license: str
+    is_own: bool = False
 
 
 def origin_of(role: str, name: str, model: Checkpoint) -> Origin:
     """Return what the card of a merge says about one of its models."""
-    table = read_front_matter(model.folder / "README.md") if model.folder is not None else {}
-    found = table.get("license")
-    return Origin(role, name, model.content_id(), found if isinstance(found, str) else "")
+    said = stated(name, model)
+    return Origin(role, name, model.content_id(), said.licence, said.is_own)
 
 
-def origins_of(role: str, name: str, model: Checkpoint) -> list[Origin]:
-    """Return what the card says about a model: a line for each that its layers are from."""
-    model = plain(model)
-    parts = models_in(model)
-    if len(parts) == 1 and parts[0] is model:
-        return [origin_of(role, name, model)]
-    return [origin_of(f"{role} {name}: layers", part.label, part) for part in parts]
+def origins_of(
+    role: str, name: str, model: Checkpoint, known: Sequence[Checkpoint] = ()
+) -> list[Origin]:
+    """Return what the card says about a model: a line for each that it was put together from.
+
+    Args:
+        role: "base" or "expert".
+        name: How the recipe calls it.
+        model: The model.
+        known: The other models of the recipe, which have lines of their own.
+    """
+    parts = made_from(model, known)
+    if len(parts) == 1:
+        own = origin_of(role, name, parts[0])
+        return [own._replace(content_id=plain(model).content_id())]
+    what = "layers" if isinstance(plain(model), LayeredCheckpoint) else "made from"
+    return [origin_of(f"{role} {name}: {what}", part.label, part) for part in parts]
 
 
 def model_card(
@@ -156,11 +168,20 @@ def _front_matter(origins: Sequence[Origin], *, is_adapter: bool) -> str:
         "library_name": "peft" if is_adapter else "transformers",
         "tags": ["merge", "mergescope"],
     }
-    licenses = {origin.license for origin in origins}
-    if len(licenses) == 1 and "" not in licenses:
-        table["license"] = _one_line(origins[0].license)
+    licenses = {(origin.license, origin.is_own) for origin in origins}
+    if len(licenses) == 1:
+        table |= _license_fields(origins[0])
     text = yaml.safe_dump(table, sort_keys=True, allow_unicode=True, width=10_000)
     return f"---\n{text.strip()}\n---"
+
+
+def _license_fields(origin: Origin) -> dict[str, object]:
+    """Return the licence as the hub reads it, where there is one for it to read."""
+    name = _one_line(origin.license)
+    if origin.is_own:
+        return {"license": "other", "license_name": name}
+    # Of several licences of one model nobody knows here whether they add up or one is chosen.
+    return {"license": name} if name and " + " not in name else {}
 
 
 def _origin_row(origin: Origin) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from merger.ancestry import made_from
 from merger.checksums import Checksums
 from merger.claim import Claim
 from merger.compute import Block, Prepared, prepare
@@ -14,11 +15,9 @@ from merger.finishing import add_card, add_companions, checked_scores
 from merger.header import BITS, TensorInfo
 from merger.inputs import CheckpointInputs
 from merger.kernels.choice import FastForms
-from merger.layered import models_in
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
 from merger.lru import Lru
-from merger.matched import plain
 from merger.models import Models, open_models
 from merger.passes import SurveyCache
 from merger.plan import Plan
@@ -136,7 +135,7 @@ def pick_device(device: str) -> str:
 def check_inputs_stay(models: Models, out: Path) -> None:
     """Refuse a target whose replacement would delete a model that is merged."""
     target = out.resolve()
-    for model in (part for whole in models.all for part in models_in(plain(whole))):
+    for model in (part for whole in models.all for part in made_from(whole)):
         if model.folder is not None and model.folder.resolve().is_relative_to(target):
             raise OutputError(
                 f"{out} holds {model.label}, which is one of the models to merge.",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from merger.card import model_card, origins_of
+from merger.card import Origin, model_card, origins_of
 from merger.checksums import checksum
 from merger.claim import output_errors
 from merger.companions import copy_companions
@@ -43,11 +43,7 @@ def add_card(
         expert: Whose model this is, for methods with one model per expert.
         scores: What the merge scored, if anything.
     """
-    recipe = models.recipe
-    origins = [] if models.base is None else origins_of("base", models.base.label, models.base)
-    for named, model in zip(recipe.experts, models.experts, strict=True):
-        name = model.label if named.source.startswith("hub:") else named.name
-        origins += origins_of("expert", name, model)
+    recipe, origins = models.recipe, origins_in(models)
     storage = storage_sentence(models.plan) if expert is not None else ""
     card = model_card(
         title, recipe, origins, models.digest,
@@ -55,6 +51,18 @@ def add_card(
     )  # fmt: skip
     with output_errors(folder):
         (folder / CARD).write_text(card, "utf-8", newline="\n")
+
+
+def origins_in(models: Models) -> list[Origin]:
+    """Return what a card says about the models of a recipe: the base, then the experts."""
+    origins: list[Origin] = []
+    if models.base is not None:
+        origins += origins_of("base", models.base.label, models.base, models.experts)
+    for named, model in zip(models.recipe.experts, models.experts, strict=True):
+        name = model.label if named.source.startswith("hub:") else named.name
+        others = [other for other in models.all if other is not model]
+        origins += origins_of("expert", name, model, others)
+    return origins
 
 
 def files_in(folder: Path, known: Mapping[str, str]) -> dict[str, tuple[int, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from merger.checkpoint import Checkpoint
 from merger.compute import prepare
 from merger.errors import RecipeError
 from merger.lazy import Tensor, torch
@@ -26,6 +27,7 @@ class Merged:
         folder: Where the tokenizer of its base lies.
         config: What the config of its base says.
         is_extended: Whether it has words that no model's tokenizer has.
+        made_of: The models that were merged.
     """
 
     tensors: Mapping[str, Tensor]
@@ -33,6 +35,7 @@ class Merged:
     folder: Path | None
     config: Mapping[str, Any] | None
     is_extended: bool = False
+    made_of: tuple[Checkpoint, ...] = ()
 
 
 def merge_in_memory(
@@ -57,7 +60,7 @@ def merge_in_memory(
     flat = _flat_tensors(models, device, cancel)
     config = models.reference.config()
     made = models.tokenizer.made is not None
-    return Merged(_shaped(models, flat), models.digest, _home(models), config, made)
+    return Merged(_shaped(models, flat), models.digest, _home(models), config, made, models.all)
 
 
 def merge_parts(

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from merger.ancestry import made_from
 from merger.checkpoint import Checkpoint
 from merger.front_matter import read_front_matter
-from merger.layered import models_in
-from merger.matched import plain
 
 Kind = Literal["unknown", "free", "same terms", "own terms", "non-commercial", "no changes"]
 NON_COMMERCIAL = re.compile(r"(?:^|[-_ ])(?:nc|mrl|mnpl|research)(?:$|[-_ ])|non-?commercial")
@@ -31,12 +30,14 @@ class Stated(NamedTuple):
         licence: The licence, "" where the card states none or there is no card.
         kind: What it asks for, roughly.
         base: What the card says the model was made from.
+        is_own: Whether the hub has no word for the licence, so that the card gives its name.
     """
 
     name: str
     licence: str
     kind: Kind
     base: tuple[str, ...]
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +69,24 @@ def lineage_of(named: Iterable[tuple[str, Checkpoint]]) -> Lineage:
     Args:
         named: Each model with the name that the recipe has for it; base first.
     """
-    models = [
-        _stated(name if part is model else f"{name}: {part.label}", part)
-        for name, model in named
-        for part in models_in(plain(model))
-    ]
+    opened = list(named)
+    models = []
+    for i, (name, model) in enumerate(opened):
+        parts = made_from(model, [other for j, (_, other) in enumerate(opened) if j != i])
+        one = len(parts) == 1
+        models += [stated(name if one else f"{name}: {part.label}", part) for part in parts]
     return Lineage(tuple(models), _sentence(models), tuple(_warnings(models)))
 
 
-def _stated(name: str, model: Checkpoint) -> Stated:
+def stated(name: str, model: Checkpoint) -> Stated:
+    """Return what a model's own card says of its licence."""
     table = {} if model.folder is None else read_front_matter(model.folder / "README.md")
     found = _texts(table.get("license"))
     # "other" is the hub's word for a licence that has its own name beside it.
-    if found and found[0] == "other":
-        found = _texts(table.get("license_name")) or found
-    licence = " + ".join(found)
-    return Stated(name, licence, kind_of(licence), tuple(_texts(table.get("base_model"))))
+    own = _texts(table.get("license_name")) if found[:1] == ["other"] else []
+    licence = " + ".join(own or found)
+    base = tuple(_texts(table.get("base_model")))
+    return Stated(name, licence, kind_of(licence), base, bool(own))
 
 
 def _texts(value: Any) -> list[str]:

@@ -36,4 +36,5 @@ def open_here(rest: str, opening: Opening) -> Checkpoint:
         folder=merged.folder,
         config=merged.config,
         content_id=merged.digest,
+        made_of=merged.made_of,
     )

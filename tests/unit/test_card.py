@@ -60,6 +60,14 @@ def test_licences_that_differ_or_are_missing_are_said_and_not_chosen() -> None:
     assert "None of the models states a licence" in card(origins=[Origin("base", "x", "0", "")])
 
 
+def test_a_licence_that_the_hub_has_no_word_for_is_given_by_its_name() -> None:
+    own = [origin._replace(license="own-words", is_own=True) for origin in ORIGINS]
+    assert {"license: other", "license_name: own-words"} <= set(card(origins=own).splitlines())
+    both = [origin._replace(license="mit + apache-2.0") for origin in ORIGINS]
+    assert "license:" not in card(origins=both)
+    assert "All models state mit + apache-2.0" in card(origins=both)
+
+
 def test_scores_are_shown_where_there_are_any() -> None:
     assert "Scores" not in card()
     row = dict(task="a|b", metric="bits_per_byte", value=1.23456, low=1.2, high=1.25, n=12_000)
