@@ -15,6 +15,7 @@ from merger.layers import Run
 from merger.lazy import Tensor
 from merger.places import LAYER, comes_before_layers, count_layers
 from merger.tied import heads_of
+from merger.vocabulary import read_vocabulary, vocabulary_rows
 
 # Embeddings that some old models number like a layer.
 INSIDE = ("wte.weight", "embed_tokens.weight", "word_embeddings.weight")
@@ -69,8 +70,10 @@ class LayeredCheckpoint:
     @property
     def notes(self) -> tuple[str, ...]:
         """What somebody should know about this model."""
-        if self.first is self.last or heads_of(self.last):
+        if self.first is self.last:
             return ()
+        if heads_of(self.last):
+            return _about_words(self.first, self.last)
         return (
             f"the head of {self.last.label} is its embedding, and the embedding here is that of "
             f"{self.first.label}: so is the head.",
@@ -199,3 +202,23 @@ def _check_head(first: Checkpoint, last: Checkpoint) -> None:
             f"Let a last run take no layers of a model with a head: {{source: …, from: 0, to: 0}}"
             f", such as {first.label}.",
         )
+    rows, answers = vocabulary_rows(first), vocabulary_rows(last)
+    if heads_of(last) and None not in (rows, answers) and rows != answers:
+        raise SourceError(
+            f"The head of {last.label} has {answers:,} rows, and the embedding of {first.label} "
+            f"{rows:,}: what would be read and what would be answered are other words.",
+            f"Bring {last.label} to the words of {first.label} first: a recipe of its own with "
+            f"method: passthrough, base: {first.label} and tokenizer: {{source: base}}, named "
+            "here as recipe:FILE.",
+        )
+
+
+def _about_words(first: Checkpoint, last: Checkpoint) -> tuple[str, ...]:
+    """Return what is to be known where a model reads other words than it answers in."""
+    ours, theirs = read_vocabulary(first.folder), read_vocabulary(last.folder)
+    if ours is None or theirs is None or ours.is_like(theirs):
+        return ()
+    return (
+        f"it reads the words of {first.label} and answers in those of {last.label}, whose "
+        "tokenizers differ: take layers from models with one tokenizer.",
+    )

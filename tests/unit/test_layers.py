@@ -20,6 +20,7 @@ from merger.places import comes_before_layers
 from merger.recipe import Depth, Expert
 from merger.sources import SourceRules, open_source
 from tests.builders import build_llama_family
+from tests.vocabularies import WIDTH, save_speaker
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,24 @@ def test_a_head_that_is_an_embedding_left_behind_is_noted():
     (note,) = layered(Run("alpha", 0, 1), Run("beta", 0, 1)).notes
     assert "the head of beta is its embedding" in note
     assert layered(Run("alpha", 0, 1), Run("alpha", 0, 1)).notes == ()
+
+
+def test_a_head_of_other_words_than_the_embedding_is_refused_or_noted(tmp_path):
+    few = save_speaker(tmp_path / "few", tied=False)
+    many = save_speaker(tmp_path / "many", tied=False, added=("<x>",))
+    others = save_speaker(tmp_path / "others", tied=False, words=("<unk>", *"cdab", "ab", "cd"))
+    runs = [Run(str(few), 0, 1), Run(str(many), 0, 1)]
+    with pytest.raises(SourceError, match="head of many has 8 rows, and the embedding of few 7"):
+        LayeredCheckpoint(runs, {run.source: open_source(run.source) for run in runs})
+    runs = [Run(str(few), 0, 1), Run(str(others), 0, 1)]
+    made = LayeredCheckpoint(runs, {run.source: open_source(run.source) for run in runs})
+    assert "reads the words of few and answers in those of others" in made.notes[0]
+    inner = Recipe("passthrough", (Expert(str(many), "many"),), base=str(few))
+    text = inner.to_yaml() + "tokenizer: {source: base}\n"
+    (tmp_path / "many.yaml").write_text(text, "utf-8")
+    runs = [Run(str(few), 0, 1), Run(f"recipe:{tmp_path}/many.yaml", 0, 1)]
+    made = LayeredCheckpoint(runs, {run.source: open_source(run.source) for run in runs})
+    assert made.tensors["lm_head.weight"].shape == (7, WIDTH) and made.notes == ()
 
 
 @pytest.mark.parametrize(
