@@ -107,12 +107,8 @@ def stream_cuts(
         entries: How many entries there are.
         wanted: For each expert, how many entries to keep; several when tensors differ.
     """
-    found: list[dict[int, Cut]] = []
-    open_: list[dict[int, _Search]] = []
-    for keep in wanted:
-        simple = {k: NOTHING if k <= 0 else EVERYTHING for k in keep if not 0 < k < entries}
-        found.append(simple)
-        open_.append({k: _Search(k) for k in keep if 0 < k < entries})
+    found = [plain_cuts(keep, entries) for keep in wanted]
+    open_ = [{k: _Search(k) for k in keep if 0 < k < entries} for keep in wanted]
     if any(open_):
         _narrow_high(counts, open_)
         _narrow_low(counts, open_)
@@ -120,6 +116,31 @@ def stream_cuts(
     for cuts, searches in zip(found, open_, strict=True):
         cuts.update({k: search.cut() for k, search in searches.items()})
     return found
+
+
+def plain_cuts(wanted: Iterable[int], entries: int) -> dict[int, Cut]:
+    """Return the cuts that keep nothing or everything, by how many they keep."""
+    return {k: NOTHING if k <= 0 else EVERYTHING for k in wanted if not 0 < k < entries}
+
+
+def pick_bin(histogram: np.ndarray, k: int) -> tuple[int, int]:
+    """Return the bin in which the k-th largest lies, and how many of that bin are to be kept.
+
+    Args:
+        histogram: Counts of ascending magnitudes; as many bins as a multiple of `GROUP`.
+        k: At least 1, at most the sum of all counts.
+    """
+    # First the group of bins, then the bin: a few sums instead of one for every bin.
+    groups = histogram.reshape(-1, GROUP)
+    group, left = _pass_by(groups.sum(axis=1), k)
+    chosen, left = _pass_by(groups[group], left)
+    return group * GROUP + chosen, left
+
+
+def _pass_by(counts: np.ndarray, left: int) -> tuple[int, int]:
+    above = np.cumsum(counts[::-1])
+    at = int(np.searchsorted(above, left))
+    return len(counts) - 1 - at, left - (int(above[at - 1]) if at else 0)
 
 
 class _Search:
@@ -132,21 +153,9 @@ class _Search:
 
     def pick(self, histogram: np.ndarray) -> int:
         """Choose the bin in which the k-th largest lies, and count what lies above it."""
-        # First the group of bins, then the bin: a few sums instead of one for every bin.
-        groups = histogram.reshape(-1, GROUP)
-        group = self._pass_by(groups.sum(axis=1))
-        chosen = group * GROUP + self._pass_by(groups[group])
-        if self.left == histogram[chosen]:
-            self.last = ALL
-        else:
-            self.last = -1
+        chosen, self.left = pick_bin(histogram, self.left)
+        self.last = ALL if self.left == histogram[chosen] else -1
         return chosen
-
-    def _pass_by(self, counts: np.ndarray) -> int:
-        above = np.cumsum(counts[::-1])
-        at = int(np.searchsorted(above, self.left))
-        self.left -= int(above[at - 1]) if at else 0
-        return len(counts) - 1 - at
 
     def cut(self) -> Cut:
         return Cut(float(np.array([self.bits], np.uint32).view(np.float32)[0]), self.last)

@@ -10,11 +10,12 @@ from merger.counts import BlockCounts
 from merger.cuts import Cut, cut_of, keep_count, stream_cuts, survives
 from merger.feeds import Serving
 from merger.lazy import Tensor, torch
+from merger.lru import Lru
 from merger.order import order_of, ranks_of, stream_order
 from merger.passes import Passes, place_of, signature_of
 from merger.pieces import Piece, row_length
 from merger.plan import TensorPlan
-from merger.remembered import RememberedCounts
+from merger.remembered import remembered_cuts
 from merger.settings import Stage
 from merger.signature import FeedUse, Of
 
@@ -146,12 +147,11 @@ class Ranking(Passes):
         if self._fast is not None and not of.nonzero and stage.label == "merge":
             pieces = partial(self._pieces, tensors, "Ranking changes")
             fast = self._fast.counts(tensors, pieces, stage, of)
-            if fast is not None and of.on is None:
-                # The changes themselves depend on the models alone.
-                name = ("counts", self.plan.names, tuple(t.key for t in tensors))
-                fast = RememberedCounts(fast, self.cache, name)
         if fast is not None:
-            return stream_cuts(fast, entries, wanted)
+            # The changes themselves depend on the models alone; what lots leave does not.
+            cache = self.cache if of.on is None else Lru(0)
+            name = ("counts", self.plan.names, tuple(t.key for t in tensors))
+            return remembered_cuts(fast, entries, wanted, cache, name)
         if entries * self.plan.n > IN_MEMORY:
             return stream_cuts(BlockCounts(blocks), entries, wanted)
         rows = [magnitudes for _, magnitudes in blocks()]

@@ -1,18 +1,17 @@
-"""Histograms that were taken for another merge of the same models, kept as what is not 0.
+"""Cuts that were found for another merge of the same models, and the counts they came from.
 
-A density that moves needs other cuts of the same magnitudes, a coefficient needs the same cuts: so
-a second merge of the same models counts only what the first one did not.
+A coefficient that moves needs the same cuts: they are looked up. A density that moves needs others
+of the same magnitudes: the counts say where each lies but for a few entries.
 """
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from merger.counts import HIGH_BINS, LOW_BINS, Counts
+from merger.counts import HIGH_BINS
+from merger.cuts import Cut, plain_cuts
 from merger.lru import Lru
-
-NONE = np.zeros(HIGH_BINS, np.int64)
 
 
 class Sparse(NamedTuple):
@@ -42,58 +41,50 @@ def sparse(histogram: np.ndarray) -> Sparse:
     return Sparse(bins.astype(np.uint16), counts.astype(np.uint32) if is_small else counts)
 
 
-class RememberedCounts:
-    """Counts that are looked up first; see `counts.Counts`.
+class Cutting(Protocol):
+    """Finds cuts, and says what it counted."""
+
+    def cuts(
+        self,
+        entries: int,
+        wanted: Sequence[Collection[int]],
+        known: Sequence[np.ndarray | None],
+    ) -> tuple[list[dict[int, Cut]], list[np.ndarray]]:
+        """Return the cuts of each expert, and how often each upper half occurs."""
+        ...
+
+
+def remembered_cuts(
+    counts: Cutting,
+    entries: int,
+    wanted: Sequence[Iterable[int]],
+    cache: Lru[Any],
+    name: Hashable,
+) -> list[dict[int, Cut]]:
+    """Return the cuts of several experts, looked up where they or their counts are known.
 
     Args:
         counts: What goes over the magnitudes where nothing is known.
+        entries: How many there are.
+        wanted: For each expert, how many to keep.
         cache: What is known of these models.
         name: What tells these magnitudes from others of the same models.
     """
-
-    def __init__(self, counts: Counts, cache: Lru[Any], name: Hashable) -> None:
-        self._counts = counts
-        self._cache = cache
-        self._name = name
-
-    def high(self, wanted: Sequence[bool]) -> Sequence[np.ndarray]:
-        """Return how often each upper half occurs, for the experts that are wanted."""
-        known = [self._cache.get((self._name, "high", i)) for i in range(len(wanted))]
-        missing = [want and found is None for want, found in zip(wanted, known, strict=True)]
-        found = list(self._counts.high(missing)) if any(missing) else [NONE] * len(wanted)
-        for i, histogram in enumerate(known):
-            if missing[i]:
-                self._cache.put((self._name, "high", i), sparse(found[i]))
-            elif histogram is not None:
-                found[i] = histogram.dense(HIGH_BINS)
+    found = [plain_cuts(keep, entries) for keep in wanted]
+    open_ = [set(keep) - set(cuts) for keep, cuts in zip(wanted, found, strict=True)]
+    for i, (cuts, keep) in enumerate(zip(found, open_, strict=True)):
+        known = {k: cache.get((name, "cut", i, k)) for k in keep}
+        cuts.update({k: cut for k, cut in known.items() if cut is not None})
+    missing = [set(keep) - set(cuts) for keep, cuts in zip(open_, found, strict=True)]
+    if not any(missing):
         return found
-
-    def low(self, wanted: Sequence[Collection[int]]) -> Sequence[Mapping[int, np.ndarray]]:
-        """Return how often each lower half occurs below some upper halves of each expert."""
-        known: list[dict[int, Any]] = [
-            {upper: self._cache.get((self._name, "low", i, upper)) for upper in some}
-            for i, some in enumerate(wanted)
-        ]
-        missing = [[upper for upper, found in some.items() if found is None] for some in known]
-        fresh = self._counts.low(missing) if any(missing) else [{} for _ in wanted]
-        for i, some in enumerate(fresh):
-            for upper, histogram in some.items():
-                self._cache.put((self._name, "low", i, upper), sparse(histogram))
-        return [
-            {u: fresh[i][u] if s is None else s.dense(LOW_BINS) for u, s in some.items()}
-            for i, some in enumerate(known)
-        ]
-
-    def find(self, wanted: Sequence[Sequence[tuple[int, int]]]) -> Sequence[Sequence[int]]:
-        """Return the index of the n-th magnitude with some bits, for pairs of bits and n."""
-        known: list[dict[tuple[int, int], Any]] = [
-            {pair: self._cache.get((self._name, "find", i, *pair)) for pair in some}
-            for i, some in enumerate(wanted)
-        ]
-        missing = [[pair for pair, found in some.items() if found is None] for some in known]
-        fresh = self._counts.find(missing) if any(missing) else ()
-        for i, places in enumerate(fresh):
-            for pair, place in zip(missing[i], places, strict=True):
-                known[i][pair] = place
-                self._cache.put((self._name, "find", i, *pair), place)
-        return [[known[i][pair] for pair in some] for i, some in enumerate(wanted)]
+    kept = [cache.get((name, "high", i)) for i in range(len(found))]
+    highs = [None if some is None else some.dense(HIGH_BINS) for some in kept]
+    fresh, highs = counts.cuts(entries, missing, highs)
+    for i, (cuts, counted) in enumerate(zip(fresh, highs, strict=True)):
+        found[i].update(cuts)
+        for k, cut in cuts.items():
+            cache.put((name, "cut", i, k), cut)
+        if missing[i] and kept[i] is None:
+            cache.put((name, "high", i), sparse(counted))
+    return found

@@ -11,7 +11,6 @@ import numpy as np
 
 from merger.checkpoint import TORCH_NAMES
 from merger.combination import Combination
-from merger.counts import Counts
 from merger.feeds import Serving
 from merger.inputs import CheckpointInputs
 from merger.kernels.block import Block
@@ -25,6 +24,7 @@ from merger.spaces import vectors
 
 if TYPE_CHECKING:
     from merger.kernels.keeping import Keeper
+    from merger.kernels.stored_counts import StoredCounts
     from merger.survey import Survey
 
 # From so many entries read on.
@@ -102,7 +102,7 @@ class FastForms:
         pieces: Callable[[], Iterator[Serving]],
         stage: Stage,
         of: Of,
-    ) -> Counts | None:
+    ) -> "StoredCounts | None":
         """Return histograms of what a cut ranks in some tensors, if there is a faster way."""
         is_plain = of.on is None
         if not all(self._fits(t) if is_plain else self.scope(t) for t in tensors):

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from merger.cuts import ALL, Cut, stream_cuts, survives
+from merger.cuts import EVERYTHING, NOTHING, Cut, survives
 from merger.kernels.flags import pack, unpack
+from merger.kernels.one_pass import Row
 from merger.kernels.spreads import variance
-from merger.kernels.stored_counts import PART, Row, StoredCounts
+from merger.kernels.stored_counts import PART, StoredCounts
 
 # Variances of a tensor of up to so many entries are held; of longer ones they are taken anew.
 HELD = 1 << 24
@@ -56,7 +57,7 @@ class Selected:
 
     def _cut(self, count: int) -> Cut:
         if count >= len(self._base):
-            return Cut(0.0, ALL)
+            return EVERYTHING
 
         def rows(is_wanted: Callable[[int], bool]) -> Iterator[Row]:
             for start, row in self._spreads():
@@ -64,7 +65,9 @@ class Selected:
                     break
                 yield 0, start, row.view(np.uint32)
 
-        (found,) = stream_cuts(StoredCounts(rows, lambda: None), len(self._base), [[count]])
+        if count <= 0:
+            return NOTHING
+        (found,), _ = StoredCounts(rows, lambda: None).cuts(len(self._base), [[count]], [None])
         return found[count]
 
     def _spreads(self) -> Iterator[tuple[int, np.ndarray]]:

@@ -5,18 +5,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import numpy as np
 
 from merger.counts import HIGH_BINS, LOW_BINS
+from merger.cuts import Cut, stream_cuts
 from merger.kernels.block import Block
 from merger.kernels.counting import UNSIGNED, count_high, count_low, find_equal, magnitudes
 from merger.kernels.keeping import Keeper
+from merger.kernels.one_pass import Row, Rows, find_cuts
 
 # Upper half of the bits of infinity.
 INFINITY = 0x7F80
 # A row of so many magnitudes stays in the cache of a processor.
 PART = 1 << 17
-# One row of magnitudes: of which expert, the index of the first one, and uint32.
-Row = tuple[int, int, np.ndarray]
-# Yields rows of the experts for which something is wanted, which is looked at anew before each.
-Rows = Callable[[Callable[[int], bool]], Iterator[Row]]
 # Gives for each piece of a pass the experts' entries and the base's, as they are stored.
 Pieces = Callable[[], Iterable[tuple[Sequence[np.ndarray], np.ndarray]]]
 
@@ -78,14 +76,38 @@ class StoredCounts:
         self._rows = rows
         self._check = check
 
+    def cuts(
+        self,
+        entries: int,
+        wanted: Sequence[Collection[int]],
+        known: Sequence[np.ndarray | None],
+    ) -> tuple[list[dict[int, Cut]], list[np.ndarray]]:
+        """Return the cuts of each expert, and how often each upper half occurs.
+
+        Args:
+            entries: How many magnitudes there are.
+            wanted: For each expert, how many to keep: at least 1 and fewer than there are.
+            known: What the second result was before, for experts of which there is one.
+        """
+        found, highs = find_cuts(self._rows, entries, wanted, known)
+        self._check_finite(highs)
+        missing = [set(keep) - set(cuts) for keep, cuts in zip(wanted, found, strict=True)]
+        if any(missing):
+            others = stream_cuts(_Counted(self, highs), entries, missing)
+            found = [cuts | more for cuts, more in zip(found, others, strict=True)]
+        return found, highs
+
     def high(self, wanted: Sequence[bool]) -> Sequence[np.ndarray]:
         """Return how often each upper half occurs, for the experts that are wanted."""
         counts = [np.zeros(HIGH_BINS, np.int64) for _ in wanted]
         for i, _, row in self._rows(lambda i: wanted[i]):
             count_high(row, counts[i])
+        self._check_finite(counts)
+        return counts
+
+    def _check_finite(self, counts: Iterable[np.ndarray]) -> None:
         if any(count[INFINITY:].any() for count in counts):
             self._check()
-        return counts
 
     def low(self, wanted: Sequence[Collection[int]]) -> Sequence[Mapping[int, np.ndarray]]:
         """Return how often each lower half occurs below some upper halves of each expert."""
@@ -105,3 +127,16 @@ class StoredCounts:
                     at, left[i][j] = find_equal(row, np.uint32(bits), left[i][j])
                     found[i][j] = first + at if at >= 0 else -1
         return found
+
+
+class _Counted:
+    """Counts of which the upper halves are known; see `counts.Counts`."""
+
+    def __init__(self, counts: StoredCounts, highs: Sequence[np.ndarray]) -> None:
+        self._highs = highs
+        self.low = counts.low
+        self.find = counts.find
+
+    def high(self, wanted: Sequence[bool]) -> Sequence[np.ndarray]:
+        """Return how often each upper half occurs."""
+        return self._highs
