@@ -7,8 +7,8 @@ import numpy as np
 
 from merger.kernels.bits import WORST
 from merger.kernels.block import Block
+from merger.kernels.fused import fuse_agreeing, fuse_balance, fuse_by_share, fuse_sum
 from merger.kernels.keeping import Keeper
-from merger.kernels.signs import add, agree, balance, elect, poll, settle, share_out, side, store
 
 # One row of so many float32 for each expert stays in the cache of a processor.
 PART = 1 << 15
@@ -85,17 +85,13 @@ def merge_agreeing(
         out: Overwritten, in the dtype that is written.
     """
     cancelled = False
+    shares, scales = (np.array(row, np.float32) for row in (ballot.shares, ballot.scales))
     for at, kept, worst in _parts(block, keeper):
-        votes, met, total, count = np.empty((4, kept.shape[1]), np.float32)
-        _poll(kept, ballot.by_count, votes, met)
-        cancelled |= elect(votes, met, np.float32(tie))
-        each = zip(kept, ballot.shares, ballot.scales, strict=True)
-        for i, (row, share, times) in enumerate(each):
-            numbers = np.float32(share), np.float32(times)
-            agree(row, votes, *numbers, ballot.by_size, i == 0, total, count)
-        exponent = settle(
-            block.base[at], total, count, votes, np.float32(scale), ballot.divides, out[at]
-        )
+        exponent, cancels = fuse_agreeing(
+            kept, block.base[at], shares, scales, ballot.by_count, ballot.by_size,
+            ballot.divides, np.float32(tie), np.float32(scale), out[at],
+        )  # fmt: skip
+        cancelled |= cancels
         if max(worst, exponent) >= WORST:
             return False, cancelled
     return True, cancelled
@@ -106,15 +102,11 @@ def merge_by_share(
     out: np.ndarray,
 ) -> bool:  # fmt: skip
     """Write the merge of those that agree, weighed by shares, into `out`; see `methods/sce.py`."""
-    least = np.float32(floor or 1e-30)
+    least, times = np.float32(floor or 1e-30), np.float32(scale)
+    each = np.array(shares, np.float32)
     for at, kept, worst in _parts(block, keeper):
-        votes, met, total, count = np.empty((4, kept.shape[1]), np.float32)
-        _poll(kept, False, votes, met)
-        elect(votes, met, np.float32(1.0))
-        for i, (row, share) in enumerate(zip(kept, shares, strict=True)):
-            side(row, votes, np.float32(share), i == 0, total, count)
-        share_out(total, count, least)
-        if max(worst, store(block.base[at], total, np.float32(scale), out[at])) >= WORST:
+        exponent = fuse_by_share(kept, block.base[at], each, least, times, out[at])
+        if max(worst, exponent) >= WORST:
             return False
     return True
 
@@ -122,24 +114,11 @@ def merge_by_share(
 def merge_sum(block: Block, keeper: Keeper, scale: float, out: np.ndarray) -> bool:
     """Write the base plus a multiple of all that is kept into `out`; return if all was finite."""
     for at, kept, worst in _parts(block, keeper):
-        total = np.empty(kept.shape[1], np.float32)
-        for i, row in enumerate(kept):
-            add(row, i == 0, total)
-        if max(worst, store(block.base[at], total, np.float32(scale), out[at])) >= WORST:
+        if max(worst, fuse_sum(kept, block.base[at], np.float32(scale), out[at])) >= WORST:
             return False
     return True
 
 
 def balance_of(block: Block, keeper: Keeper, by_count: bool) -> int:
     """Return how many entries elect plus, less how many elect minus."""
-    found = 0
-    for _, kept, _ in _parts(block, keeper):
-        votes, met = np.empty((2, kept.shape[1]), np.float32)
-        _poll(kept, by_count, votes, met)
-        found += balance(votes)
-    return found
-
-
-def _poll(kept: np.ndarray, by_count: bool, votes: np.ndarray, met: np.ndarray) -> None:
-    for i, row in enumerate(kept):
-        poll(row, by_count, i == 0, votes, met)
+    return sum(fuse_balance(kept, by_count) for _, kept, _ in _parts(block, keeper))

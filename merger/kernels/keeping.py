@@ -1,6 +1,6 @@
 """What is kept of the experts: cut, banded or drawn by lot, a part of a tensor at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ from merger.cuts import Cut
 from merger.kernels.lots import KnownLots, Lots, RankedLots
 from merger.kernels.picks import band, change, divide, drop, sieve, trim
 
-ONE = np.float32(1.0)
+ONE, NONE, INFINITY = np.float32(1.0), np.float32(np.nan), np.float32(np.inf)
 
 
 class Keeper(Protocol):
@@ -66,8 +66,10 @@ class Trims:
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
     ) -> int:
         """Write what is kept of expert i from entry `start` on; return the largest exponent."""
-        limit = _limit(self._cuts[i], self._first + start, len(kept))
-        return trim(expert, base, np.float32(self._weights[i]), *limit, kept)
+        weight, worst = np.float32(self._weights[i]), 0
+        for at, (least,) in _spans([self._cuts[i]], self._first + start, len(kept)):
+            worst = max(worst, trim(expert[at], base[at], weight, least, kept[at]))
+        return worst
 
 
 class Bands:
@@ -88,8 +90,10 @@ class Bands:
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
     ) -> int:
         """Write what is kept of expert i from entry `start` on; return the largest exponent."""
-        high, low = (_limit(cut, start, len(kept)) for cut in self._cuts[i])
-        return band(expert, base, np.float32(self._weights[i]), *high, *low, kept)
+        weight, worst = np.float32(self._weights[i]), 0
+        for at, (high, low) in _spans(self._cuts[i], start, len(kept)):
+            worst = max(worst, band(expert[at], base[at], weight, high, low, kept[at]))
+        return worst
 
 
 class Drops:
@@ -183,10 +187,28 @@ class Sieved:
         worst = self._ranked.keep(i, expert, base, start, row)
         if self._kept is not None:
             worst = max(worst, self._kept.keep(i, expert, base, start, kept))
-        sieve(row, *_limit(self._cuts[i], self._first + start, len(kept)), kept)
+        for at, (least,) in _spans([self._cuts[i]], self._first + start, len(kept)):
+            sieve(row[at], least, kept[at])
         return worst
 
 
-def _limit(cut: Cut, first: int, length: int) -> tuple[np.float32, int]:
-    """Return the threshold of a cut, and the last index at which an equal entry survives."""
-    return np.float32(cut.threshold), min(max(cut.last - first, -1), length)
+def _spans(
+    cuts: Sequence[Cut], first: int, length: int
+) -> Iterator[tuple[slice, list[np.float32]]]:
+    """Yield spans of a row, and the least size that survives each cut there.
+
+    Up to its last index a cut lets equal sizes survive, beyond it only larger ones.
+    """
+    ends = {min(max(cut.last + 1 - first, 0), length) for cut in cuts}
+    start = 0
+    for stop in sorted({*ends, length} - {0}):
+        yield slice(start, stop), [_least(cut, first + start) for cut in cuts]
+        start = stop
+
+
+def _least(cut: Cut, at: int) -> np.float32:
+    """Return the least size that survives a cut at some index; NaN where nothing does."""
+    threshold = np.float32(cut.threshold)
+    if at <= cut.last:
+        return threshold
+    return NONE if np.isinf(threshold) else np.nextafter(threshold, INFINITY)

@@ -28,34 +28,28 @@ def change(expert: Any, base: Any, weight: Any, kept: Any) -> Any:
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def trim(expert: Any, base: Any, weight: Any, threshold: Any, last: int, kept: Any) -> Any:
-    """Keep changes above a threshold, and those at it up to an index; weigh them afterwards."""
+def trim(expert: Any, base: Any, weight: Any, least: Any, kept: Any) -> Any:
+    """Keep changes of at least this size, and weigh them afterwards; none where it is NaN."""
     worst = np.uint32(0)
     for i in range(len(kept)):
         start, value = widen(base[i]), widen(expert[i])
         worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
         found = np.float32(value - start)
-        size = abs(found)
-        stays = size > threshold or (size == threshold and i <= last)
-        kept[i] = found * weight if stays else ZERO
+        kept[i] = found * weight if abs(found) >= least else ZERO
     return worst
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def band(
-    expert: Any, base: Any, weight: Any, high: Any, high_last: int, low: Any, low_last: int,
-    kept: Any,
-) -> Any:  # fmt: skip
-    """Keep changes that survive the lower cut and do not survive the higher one."""
+def band(expert: Any, base: Any, weight: Any, high: Any, low: Any, kept: Any) -> Any:
+    """Keep changes of at least the lower size that do not have the higher one."""
     worst = np.uint32(0)
     for i in range(len(kept)):
         start, value = widen(base[i]), widen(expert[i])
         worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
         found = np.float32(value - start)
         size = abs(found)
-        outlier = size > high or (size == high and i <= high_last)
-        stays = size > low or (size == low and i <= low_last)
-        kept[i] = found * weight if stays and not outlier else ZERO
+        stays = (size >= low) & ~(size >= high)
+        kept[i] = found * weight if stays else ZERO
     return worst
 
 
@@ -96,9 +90,7 @@ def divide(kept: Any, below: Any) -> None:
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def sieve(ranked: Any, threshold: Any, last: int, kept: Any) -> None:
-    """Keep entries above a threshold in another row, and those at it up to an index."""
+def sieve(ranked: Any, least: Any, kept: Any) -> None:
+    """Keep entries that have at least this size in another row; none where it is NaN."""
     for i in range(len(kept)):
-        size = abs(ranked[i])
-        stays = size > threshold or (size == threshold and i <= last)
-        kept[i] = kept[i] if stays else ZERO
+        kept[i] = kept[i] if abs(ranked[i]) >= least else ZERO
