@@ -45,6 +45,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "karcher": {},
     "model_stock": {"clamp": False},
 }
+# Seconds after which a merge is not measured again.
+ENOUGH = 60.0
 IDS = {"sce_selecting": "sce"}
 # No two of them make a half, where sums of numbers in bfloat16 would lie between two of these.
 WEIGHTS = {"linear": (0.36, 0.27, 0.22, 0.15), "task_arithmetic": (0.36, 0.27, 0.22, 0.31)}
@@ -95,12 +97,12 @@ def compare(method: str, folder: Path, chosen: argparse.Namespace) -> dict[str, 
     ours.write_text(made.to_yaml(), "utf-8")
     theirs.write_text(export_mergekit(made).text, "utf-8")
     found: dict[str, Any] = {}
-    for kind, config, count in (
-        ("floor", ours, chosen.times), ("mergescope", ours, chosen.times), ("mergekit", theirs, 1),
-    ):  # fmt: skip
+    for kind, config in (("floor", ours), ("mergescope", ours), ("mergekit", theirs)):
         if kind == "mergekit" and (chosen.no_peer or not PEER.exists()):
             continue
-        runs = [run(kind, config, out, chosen.threads, chosen.temperature) for _ in range(count)]
+        runs: list[dict[str, Any]] = []
+        while len(runs) < chosen.times and sum(one["wall"] for one in runs) < ENOUGH:
+            runs.append(run(kind, config, out, chosen.threads, chosen.temperature))
         found[kind] = min(runs, key=lambda one: one["cpu"])
     found["stages"] = run("stages", ours, out, chosen.threads, chosen.temperature)
     found["bytes"] = {"moved": bytes_moved(made, folder)}

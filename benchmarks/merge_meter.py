@@ -1,5 +1,6 @@
 """How long one merge takes in a process of its own, and how much memory it holds."""
 
+import gc
 import json
 import os
 import sys
@@ -50,6 +51,9 @@ def anonymous_bytes() -> int:
 
 def measure(call: Callable[[], Any]) -> dict[str, float]:
     """Return seconds, processor seconds and memory beyond what was there before the call."""
+    # What imports left behind is not looked through by chance while the clock runs.
+    gc.collect()
+    gc.freeze()
     with AnonymousPeak() as memory:
         wall, processor = time.perf_counter(), time.process_time()
         call()
