@@ -6,6 +6,7 @@ from typing import Any
 
 from merger.models import open_models
 from merger.recipe import Recipe
+from merger.sources import SourceRules
 from merger.workspace import folder_bytes
 
 
@@ -13,7 +14,7 @@ def outcome_of(
     path: Path,
     recipe: Recipe,
     base_dir: Path | None = None,
-    roots: Sequence[Path] | None = None,
+    roots: SourceRules | Sequence[Path] | None = None,
 ) -> dict[str, Any]:
     """Return where a merged model lies, how large it is, its files and its digest."""
     files = (p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())

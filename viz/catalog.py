@@ -68,6 +68,7 @@ class Family:
         base_name: What the base is called there; empty without one.
         refused: What lies there too and cannot be used: names, and why not.
         layers: How many layers the names of its tensors number.
+        granted: Of models of the hub, "org/name@commit"; who may see one is asked at each request.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Family:
     base_name: str = ""
     refused: tuple[tuple[str, str], ...] = ()
     layers: int = 0
+    granted: tuple[str, ...] = ()
 
     def choice(self, name: str) -> Choice:
         """Return the expert with this name."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from merger.doctor import DoctorReport, doctor
 from merger.model_facts import ModelFacts
 from viz.answers import answers
-from viz.desk import place_of
 from viz.jobs_view import in_bytes
+from viz.places import place_of
 
 if TYPE_CHECKING:
     from viz.studio import Studio

@@ -20,6 +20,7 @@ from merger.recipe import Expert, Recipe
 from merger.training import CurveStore, StepGrid, TrainingInfo, step_grid
 from merger.training.grid import curve_digest
 from viz.catalog import Family
+from viz.places import job_rules
 from viz.session import recipe_line
 
 KIND = "training"
@@ -102,8 +103,7 @@ class Curves:
             "digest": digest,
             "curves": str(self.folder),
         }
-        if family.folder is not None:
-            payload["roots"] = [str(family.folder)]
+        payload |= job_rules(family)
         title = self._title(recipe, live)
         return jobs.submit(KIND, payload, owner=owner, title=title)
 

@@ -9,18 +9,18 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from merger.errors import MergeError
-from merger.live import LiveMerge, LiveSet, Place
+from merger.live import LiveMerge, LiveSet
 from merger.lru import Lru
 from merger.progress import Report
 from merger.recipe import Expert, Recipe
 from merger.scorer import FullScore
-from merger.sources import SourceRules
 from merger.stack import Stack
 from merger.tasks import Task
 from viz.catalog import Family
 from viz.curves import Curves
 from viz.measures import Measures
 from viz.patience import Patience, TooSlow
+from viz.places import place_of
 from viz.scene import Pin, Scene
 from viz.scores import Scores, from_preview, from_report
 from viz.session import recipe_line
@@ -224,12 +224,6 @@ class Desk:
 
 
 _NOBODY = Family("", "", None, (), ())
-
-
-def place_of(family: Family) -> Place:
-    """Return where the sources of a family are looked for."""
-    folders = () if family.folder is None else (family.folder,)
-    return Place(roots=SourceRules(folders), folders=folders)
 
 
 def warm_up(desk: Desk, family: Family, recipe: Recipe) -> None:

@@ -18,6 +18,7 @@ from viz.answers import answers
 from viz.catalog import Family
 from viz.desk import Merge
 from viz.jobs_view import job_view
+from viz.places import job_rules
 from viz.requests import mapping_of, visitor_of
 from viz.scene import Scene
 from viz.screens import panels
@@ -141,10 +142,9 @@ class Trials:
         title: str,
     ) -> dict[str, Any]:
         owner = visitor_of(request)
-        folders = [] if family.folder is None else [str(family.folder)]
         where = {
             "workspace": str(self.studio.workspace.folder),
-            "folders": folders,
+            **job_rules(family),
             "owner": owner,
         }
         job = self.studio.jobs.submit(kind, order | where, owner=owner, title=title)

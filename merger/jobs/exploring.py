@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from merger.errors import Cancelled, MergeError, RecipeError
+from merger.jobs.rules import rules_of
 from merger.keeping import anchor_of, keep
 from merger.library import Library
 from merger.live import LiveSet, Place
@@ -33,7 +33,7 @@ def explore_in_background(
 
     Args:
         payload: `recipe` in its JSON form, `count`, `seed`, `workspace` (a folder), `owner`, and
-            `folders` whose models a visitor may name.
+            `roots` and `granted`, all that a visitor may open.
     """
     recipe = Recipe.from_json(payload["recipe"])
     count, seed = _count(payload["count"]), int(payload.get("seed", 0))
@@ -53,7 +53,8 @@ def score_in_background(
 
     Args:
         payload: `recipes` in their JSON form, all of one set of experts' family, `split`,
-            `workspace` (a folder), `owner`, and `folders` whose models a visitor may name.
+            `workspace` (a folder), `owner`, and `roots` and `granted`, all that a visitor may
+            open.
     """
     recipes = [Recipe.from_json(plain) for plain in payload["recipes"]]
     count = _count(len(recipes))
@@ -73,10 +74,10 @@ class _Work:
         report: Report,
         cancel: threading.Event,
     ) -> None:
-        folders = tuple(Path(folder) for folder in payload.get("folders", ()))
+        rules = rules_of(payload) or SourceRules()
         self.library = library
         self.owner = str(payload["owner"])
-        self.place = Place(roots=SourceRules(folders), folders=folders)
+        self.place = Place(roots=rules, folders=rules.folders)
         self.report, self.cancel = report, cancel
         report(Progress(0, 0, UNIT, "reading models"))
         self.live = LiveSet.open(recipe, place=self.place, cancel=cancel)

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from merger.errors import JobError, did_you_mean
+from merger.hub.access import Secret
+from merger.jobs.endings import SIGNED_OUT, ended_by_death, ended_by_word
 from merger.jobs.job import Job, JobState
 from merger.jobs.lock import RunnerLock
 from merger.jobs.process import WorkerProcess
@@ -21,6 +23,7 @@ KINDS: Mapping[str, str] = {
     "explore": "merger.jobs.exploring:explore_in_background",
     "score": "merger.jobs.exploring:score_in_background",
     "training": "merger.jobs.training:measure_in_background",
+    "fetch": "merger.jobs.fetching:fetch_in_background",
 }
 """What can be asked for, and the function that does it: `work(payload, report, cancel)`."""
 
@@ -56,6 +59,8 @@ class JobRunner:
         self._lock = RunnerLock(workspace)
         self._store = JobStore(workspace, self._lock.name)
         self._store.inherit()
+        # Tokens of owners: in this memory and that of the worker, and never in a row.
+        self._secrets: dict[str, Secret] = {}
         self._worker: WorkerProcess | None = None
         self._starting = threading.Lock()
         self._work_arrived = threading.Event()
@@ -65,8 +70,24 @@ class JobRunner:
         self._thread.start()
         self._work_arrived.set()
 
-    def submit(self, kind: str, payload: dict[str, Any], *, owner: str, title: str) -> Job:
+    def submit(
+        self,
+        kind: str,
+        payload: dict[str, Any],
+        *,
+        owner: str,
+        title: str,
+        secret: Secret | None = None,
+    ) -> Job:
         """Queue a job and return it with its unguessable id.
+
+        Args:
+            kind: What is to be done.
+            payload: What it is done with; kept in the job's row.
+            owner: Whose job it is.
+            title: What a page calls it.
+            secret: The owner's token, which the work gets as `token`. It is kept in no row, so
+                that a job that outlives the program without it fails with words.
 
         Raises:
             JobError: The kind is unknown, or the owner waits for or keeps too much already.
@@ -75,14 +96,22 @@ class JobRunner:
             raise ValueError("A job needs an owner; visitors without one would share theirs.")
         if kind not in self._kinds:
             raise JobError(f"{kind!r} is not a kind of job.", did_you_mean(kind, self._kinds))
-        text = json.dumps(payload)
+        text = json.dumps(payload | ({"signed_in": True} if secret is not None else {}))
         if len(text) > self._limits.payload_bytes:
             raise JobError(
                 f"A job's description may have {self._limits.payload_bytes:,} characters, "
                 f"this one has {len(text):,}."
             )
         short = " ".join(title.split())[:TITLE_LENGTH]
-        job_id = self._store.insert(kind, text, owner, short, self._limits)
+        job_id = self._store.new_id()
+        if secret is not None:
+            # Before the row: the thread that runs jobs may take it at once.
+            self._secrets[job_id] = secret
+        try:
+            self._store.insert(job_id, kind, text, owner, short, self._limits)
+        except BaseException:
+            self._secrets.pop(job_id, None)
+            raise
         self._work_arrived.set()
         return self._store.get(job_id)
 
@@ -103,7 +132,10 @@ class JobRunner:
         self._store.get(job_id, owner)
         self._store.ask_to_stop(job_id)
         self._tell()
-        return self._store.get(job_id)
+        job = self._store.get(job_id)
+        if job.is_finished:
+            self._secrets.pop(job_id, None)
+        return job
 
     def delete(self, job_id: str, owner: str | None = None) -> None:
         """Forget a finished job and delete what it wrote."""
@@ -165,6 +197,10 @@ class JobRunner:
                 log.exception("A job could not be recorded.")
 
     def _run(self, job: Job, payload: dict[str, Any]) -> None:
+        secret = self._secrets.pop(job.id, None)
+        if payload.pop("signed_in", False) and secret is None:
+            self._store.finish(job.id, JobState.FAILED, error=SIGNED_OUT)
+            return
         folder = self._workspace.output_folder(job.id)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -174,8 +210,11 @@ class JobRunner:
             said["hint"] = "Make room in the workspace, or choose another one."
             self._store.finish(job.id, JobState.FAILED, error=said)
             return
-        order = payload | {"folder": str(folder)}
-        worker.send({"type": "run", "id": job.id, "work": self._kinds[job.kind], "payload": order})
+        order: dict[str, Any] = {"type": "run", "id": job.id, "work": self._kinds[job.kind]}
+        order["payload"] = payload | {"folder": str(folder)}
+        if secret is not None:
+            order["secret"] = secret.reveal()
+        worker.send(order)
         end, details = self._watch(job.id, worker)
         if end is not JobState.DONE:
             self._workspace.remove_output(job.id)
@@ -200,9 +239,9 @@ class JobRunner:
             except TimeoutError:
                 continue
             if message is None:
-                return _ended_by_death(worker)
+                return ended_by_death(worker)
             if message["type"] != "progress":
-                return _ended_by_word(message)
+                return ended_by_word(message)
             if message["done"] < furthest:
                 phase = time.time()
             furthest = message["done"]
@@ -227,19 +266,3 @@ class JobRunner:
 
 def _visible(job: Job) -> tuple:
     return job.state, job.done, job.total, job.unit, job.note
-
-
-def _ended_by_word(message: dict[str, Any]) -> tuple[JobState, dict[str, Any]]:
-    if message["type"] == "done":
-        return JobState.DONE, {"result": message["result"]}
-    if message["type"] == "cancelled":
-        return JobState.CANCELLED, {}
-    return JobState.FAILED, {"error": message["error"]}
-
-
-def _ended_by_death(worker: WorkerProcess) -> tuple[JobState, dict[str, Any]]:
-    reason = worker.reason_of_death()
-    hint = "Nothing was written. Start it again, with less memory or fewer experts if it repeats."
-    return JobState.FAILED, {
-        "error": {"type": "JobError", "message": f"The job died: {reason}.", "hint": hint}
-    }

@@ -48,9 +48,15 @@ class JobStore:
         self.workspace = workspace
         self.runner = runner
 
-    def insert(self, kind: str, payload: str, owner: str, title: str, limits: Limits) -> str:
-        """Add a waiting job and return its id, unless the owner has too much already."""
-        job_id = secrets.token_urlsafe(16)
+    @staticmethod
+    def new_id() -> str:
+        """Return an id that nobody can guess."""
+        return secrets.token_urlsafe(16)
+
+    def insert(
+        self, job_id: str, kind: str, payload: str, owner: str, title: str, limits: Limits
+    ) -> None:
+        """Add a waiting job, unless the owner has too much already."""
         with self.workspace.transaction() as db:
             waiting, used = db.execute(
                 "SELECT count(*) FILTER (WHERE state = 'WAITING'), coalesce(sum(bytes), 0) "
@@ -63,7 +69,6 @@ class JobStore:
                 "VALUES (?, ?, ?, ?, ?, 'WAITING', ?, ?)",
                 (job_id, owner, kind, title, payload, self.runner, time.time()),
             )
-        return job_id
 
     def get(self, job_id: str, owner: str | None = None) -> Job:
         """Return a job; one that is somebody else's is as unknown as one that never was."""

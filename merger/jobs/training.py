@@ -4,11 +4,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from merger.jobs.rules import rules_of
 from merger.lazy import torch
 from merger.live import Place
 from merger.progress import Report
 from merger.recipe import Recipe
-from merger.sources import SourceRules
 from merger.training import CurveStore, measure_training
 
 
@@ -19,11 +19,11 @@ def measure_in_background(
 
     Args:
         payload: `recipe` in its JSON form, `digest` of the curve, `curves`, the folder where it
-            is kept, and, when wished, `roots`, the only folders whose models a visitor may name.
+            is kept, and, when wished, `roots` and `granted`, all that a visitor may open.
     """
     recipe = Recipe.from_json(payload["recipe"])
-    folders = tuple(Path(root) for root in payload.get("roots", ()))
-    roots = SourceRules(folders) if "roots" in payload else None
+    roots = rules_of(payload)
+    folders = () if roots is None else roots.folders
     digest, store = str(payload["digest"]), CurveStore(Path(payload["curves"]))
     info = measure_training(
         recipe,

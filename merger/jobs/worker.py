@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from merger.errors import Cancelled, MergeError
+from merger.hub.access import Secret
 from merger.progress import Progress, Report
 
 Work = Callable[[dict[str, Any], Report, threading.Event], dict[str, Any]]
@@ -80,7 +81,11 @@ def main() -> None:
 def run(order: dict[str, Any], report: Report, cancel: threading.Event) -> dict[str, Any]:
     """Do one job and say how it ended."""
     try:
-        result = find_work(order["work"])(order["payload"], report, cancel)
+        payload = order["payload"]
+        if "secret" in order:
+            # Wrapped at once, so that nothing that prints or keeps it can show it.
+            payload["token"] = Secret(order.pop("secret"))
+        result = find_work(order["work"])(payload, report, cancel)
         json.dumps(result)
         return {"type": "done", "result": result}
     except Cancelled:

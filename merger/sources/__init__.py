@@ -20,7 +20,7 @@ from merger.layers import is_layers
 from merger.progress import Report
 from merger.sources._folders import ModelFolder, list_models
 from merger.sources._steps import NO_STEPS, SourceSteps
-from merger.sources._visitor import SourceRules, resolve_visitor_source
+from merger.sources._visitor import SourceRules, is_hub, resolve_visitor_source
 
 __all__ = [
     "SCHEMES",
@@ -28,6 +28,7 @@ __all__ = [
     "Opening",
     "SourceRules",
     "SourceSteps",
+    "is_hub",
     "list_models",
     "open_source",
     "resolve_visitor_source",

@@ -54,9 +54,9 @@ def resolve_visitor_source(text: str, roots: SourceRules | Sequence[Path]) -> st
     rules = SourceRules.of(roots) or SourceRules()
     if ZOO_NAME.fullmatch(text):
         return text
-    if text.removeprefix("lora:").removeprefix("hub:") in rules.granted:
+    if is_hub(text) and text.removeprefix("lora:").removeprefix("hub:") in rules.granted:
         return text
-    if text.startswith("hub:") or (rules.hub and text.startswith("lora:hub:")):
+    if is_hub(text):
         if rules.hub and HUB_NAME.fullmatch(text.removeprefix("lora:")) and ".." not in text:
             return text
         raise _refused(text, "Models of the hub are switched off here." if not rules.hub else "")
@@ -73,6 +73,11 @@ def resolve_visitor_source(text: str, roots: SourceRules | Sequence[Path]) -> st
         if adapter or scheme == "file":
             return f"{scheme}:{_inside(root / name, rules, text)}"
     raise _refused(text)
+
+
+def is_hub(source: str) -> bool:
+    """Return whether a source names a repository of the hub."""
+    return source.startswith(("hub:", "lora:hub:"))
 
 
 def _inside(folder: Path, rules: SourceRules, text: str) -> Path:

@@ -37,7 +37,7 @@ def order(workspace, family, count=3, **more):
         "recipe": recipe().to_json(),
         "count": count,
         "workspace": str(workspace.folder),
-        "folders": [str(family)],
+        "roots": [str(family)],
         "owner": "ann",
     }
     return plain | more
@@ -150,7 +150,7 @@ def test_an_exploration_runs_in_the_worker_and_another_folder_is_closed_to_it(
         assert end.state is JobState.DONE, end.error
         assert (end.done, end.total, end.unit) == (2, 2, "merges")
         assert len(Library(workspace).list("ann")) == 2
-        elsewhere = payload | {"folders": [str(tmp_path)]}
+        elsewhere = payload | {"roots": [str(tmp_path)]}
         end = runner.wait(runner.submit("explore", elsewhere, owner="ann", title="t").id, 120)
         assert end.state is JobState.FAILED and end.error["type"] == "SourceError"
 
