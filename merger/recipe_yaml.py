@@ -143,7 +143,11 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_float(dumper: Any, value: float) -> Any:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(value))
+    text = repr(value)
+    if "e" in text and "." not in text:
+        # To the dumper 1e-05 is a text, so that it would write the number with a tag.
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
 
 
 def _represent_text(dumper: Any, value: str) -> Any:

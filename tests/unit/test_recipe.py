@@ -2,7 +2,7 @@
 
 import pytest
 
-from merger import Recipe
+from merger import METHODS, Recipe
 from merger.errors import RecipeError
 from merger.recipe import Depth, Expert
 from merger.recipe_schema import default_name
@@ -41,6 +41,23 @@ def test_words_of_old_yaml_stay_words_and_numbers_stay_numbers():
     assert Recipe.from_yaml("method: average\nexperts: [zoo:a]\nseed: 12").seed == 12
     scale = "method: task_arithmetic\nbase: zoo:base\nexperts: [zoo:a]\nparams: {scale: 1e-3}"
     assert Recipe.from_yaml(scale).params["scale"] == 0.001
+
+
+@pytest.mark.parametrize("number", [1e-05, 1e-12, -1e-30, 5e-324, 1e16, 1e38, 1.5e-07, 0.1, -2.0])
+def test_a_number_of_any_size_comes_back_from_the_text(number):
+    recipe = Recipe("task_arithmetic", (Expert("zoo:a", "a"),), "zoo:b", None, {"scale": number})
+    text = recipe.to_yaml()
+    assert "!" not in text
+    assert Recipe.from_yaml(text).params["scale"] == number
+
+
+@pytest.mark.parametrize("name", sorted(m.name for m in METHODS.values() if m.stage == "merge"))
+def test_every_setting_that_is_filled_in_comes_back_from_the_text(name):
+    method = METHODS.find(name)
+    low, _ = method.experts
+    experts = tuple(Expert(f"zoo:{i}", f"e{i}") for i in range(max(2, low)))
+    recipe = Recipe(method.name, experts[: method.experts[1]], base="zoo:base").resolved()
+    assert Recipe.from_yaml(recipe.to_yaml()) == recipe
 
 
 def test_a_step_in_the_source_is_the_step():
