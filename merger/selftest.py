@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from merger.align import Problem
 from merger.checkpoint import Checkpoint, FileCheckpoint
-from merger.drift import Drift, measure_drift
+from merger.drift import measure_drift
+from merger.drift_words import AGAIN, about_drift
 from merger.errors import MergeError, SourceError
 from merger.finishing import CARD
 from merger.header import shown
@@ -20,7 +21,6 @@ from merger.verify import verify
 if TYPE_CHECKING:
     from merger.reload import Answer, Loading
 
-AGAIN = "Merge again; if it is the same again, report it with the recipe."
 MEMORY = Path("/proc/meminfo")
 # What a model takes while it answers, as a share of its files.
 ROOM = 1.3
@@ -65,7 +65,7 @@ def self_test(
     else:
         problems += _about_names(model, reference.model)
     drift = measure_drift(model, reference.model, report=report, cancel=cancel)
-    problems += _about_drift(drift)
+    problems += about_drift(drift)
     check_cancel(cancel)
     loading, answer, found = _reload(model, prompt, inherited=_has_same_names(model, reference))
     return SelfTest(str(folder), tuple(_sorted([*problems, *found])), loading, answer, drift)
@@ -135,28 +135,6 @@ def _has_same_names(model: Checkpoint, reference: Reference) -> bool:
         return False
     here, there = model.tensors, reference.model.tensors
     return {k: here[k].shape for k in here} == {k: there[k].shape for k in there}
-
-
-def _about_drift(drift: Drift) -> list[Problem]:
-    found = []
-    if drift.broken:
-        found.append(
-            _error(f"there are numbers that are not finite in {_names(drift.broken)}.", AGAIN)
-        )
-    if drift.zero:
-        found.append(_error(f"there is nothing but zeros in {_names(drift.zero)}.", AGAIN))
-    for one, other in drift.twins[:3]:
-        found.append(
-            _error(f"tensors {shown(one)} and {shown(other)} hold the same numbers.", AGAIN)
-        )
-    if drift.outliers:
-        first = drift.outliers[0]
-        what = (
-            f"tensor {shown(first.key)} is {first.ratio:.2f} times as long as in "
-            f"{drift.reference}, and in other layers this is {first.usual:.2f}."
-        )
-        found.append(_note(what, "Score the merge, or look at this layer in the Studio."))
-    return found
 
 
 def _reload(

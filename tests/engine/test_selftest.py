@@ -96,6 +96,19 @@ def test_what_is_broken_is_named(merged: Path, tmp_path: Path, how: str) -> None
     assert any(words in problem.what for problem in found.errors), found.problems
 
 
+@pytest.mark.parametrize(
+    ("times", "severity"), [(1.5, ""), (3.0, "note"), (0.2, "note"), (40, "error")]
+)
+def test_a_model_that_grew_as_a_whole_is_told_by_how_much(tmp_path, merged, times, severity):
+    folder = spoiled(merged, tmp_path / "grown", lambda t: [v.mul_(times) for v in t.values()])
+    found = self_test(folder)
+    assert found.is_well is (severity != "error")
+    said = [p for p in found.problems if "times as long as in base" in p.what]
+    assert [p.severity for p in said] == [severity][: bool(severity)]
+    if said:
+        assert ", and 2 more are off by more than 2 times." in said[0].what and said[0].remedy
+
+
 def test_a_file_that_changed_since_the_merge_is_an_error(merged: Path, tmp_path: Path) -> None:
     shutil.copytree(merged, tmp_path / "out")
     (tmp_path / "out" / "generation_config.json").write_text("{}")
