@@ -17,9 +17,19 @@ def kept_words(info: EnergyInfo) -> str:
     rounded = " once rounded as it is stored" if info.written else ""
     few = f"rank {info.rank}" if info.rank else "no rank"
     return (
-        f"At {few} the adapter keeps {share(info.kept)} of the change's energy; what it loses is "
-        f"{share(info.error)} as long as the change itself{rounded}."
+        f"{_impossible(info)}At {few} the adapter keeps {share(info.kept)} of the change's "
+        f"energy; what it loses is {share(info.error)} as long as the change itself{rounded}."
     )
+
+
+def _impossible(info: EnergyInfo) -> str:
+    first, *others = info.impossible or ("",)
+    if not first:
+        return ""
+    if others:
+        more = others[0] if len(others) == 1 else f"{len(others)} more"
+        return f"No adapter can hold {first} and {more}, which change too: they are no modules. "
+    return f"No adapter can hold {first}, which changes too: it is no module. "
 
 
 def needed_words(info: EnergyInfo) -> str:
@@ -46,14 +56,12 @@ def stored_words(info: EnergyInfo) -> str:
     if info.kept_whole:
         many = info.kept_whole > 1
         whole = f", with {info.kept_whole} tensor{'s' if many else ''} stored whole"
-    part = info.adapter_bytes / info.full_bytes if info.full_bytes else 0.0
-    return (
-        f"Its weights take {size(info.adapter_bytes)}{whole}; the full model's take "
-        f"{size(info.full_bytes)} ({part:.1%} of that)."
-        if part < 1
-        else f"Its weights take {size(info.adapter_bytes)}{whole}, more than the full model's "
-        f"{size(info.full_bytes)}."
-    )
+    takes = "take" if info.written else "would take about"
+    own = f"Its weights {takes} {size(info.adapter_bytes)}{whole}"
+    if info.adapter_bytes >= info.full_bytes:
+        return f"{own}: more than the full model's {size(info.full_bytes)}."
+    part = info.adapter_bytes / info.full_bytes
+    return f"{own}; the full model's take {size(info.full_bytes)} ({part:.1%} of that)."
 
 
 def layer_words(layer: str) -> str:

@@ -1,11 +1,13 @@
 """The change of each matrix of a merge as two thin factors, as many as asked for."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from merger.adapted import AdaptedCheckpoint
 from merger.adapter import PREFIX
+from merger.checkpoint import Checkpoint
 from merger.compute import torch_dtype
 from merger.diagnostics.energy import EnergyInfo, Stored, measure_energy
 from merger.errors import MergeError
@@ -97,16 +99,17 @@ class Factors:
         self.saved: set[str] = set()
         self.biases: dict[str, Tensor] = {}
         self.spectra = Spectra()
-        self.turned = any(adapter.turned for adapter in adapters_of(models)) or (
+        adapters = adapters_of(models.experts)
+        self.turned = any(adapter.turned for adapter in adapters) or (
             (models.reference.config() or {}).get("model_type") in TURNED
         )
         self._models = models
         self._rank, self._energy = rank, energy
-        self._names = {k: n for a in adapters_of(models) for k, n in a.module_names.items()}
-        full = len(adapters_of(models)) < len(models.experts)
+        self._names = {k: n for a in adapters for k, n in a.module_names.items()}
+        full = len(adapters) < len(models.experts)
         self._in_memory, self._shared = parameter_names(models.reference) if full else NOTHING
         self._unnamed: list[str] = []
-        self._kept_whole = {k.rpartition(".")[0] for a in adapters_of(models) for k in a.whole}
+        self._kept_whole = whole_modules(models.experts)
         word = WORDS.get(models.recipe.out_dtype or "", "F32")
         self._dtype = torch_dtype(word)
 
@@ -146,7 +149,7 @@ class Factors:
     def _add_whole(self, key: str, change: Tensor, is_whole: bool) -> None:
         base = self._models.base
         assert base is not None
-        if not key.endswith((".weight", ".bias")):
+        if not is_of_module(key):
             raise MergeError(
                 f"{shown(key)} changes, and an adapter cannot hold that: it is a parameter of its "
                 "own, and adapters hold modules.",
@@ -208,9 +211,19 @@ def is_factored(key: str, change: Tensor) -> bool:
     return key.endswith(".weight") and is_linear(key, change.unsqueeze(0))
 
 
-def adapters_of(models: Models) -> list[AdaptedCheckpoint]:
+def is_of_module(key: str) -> bool:
+    """Return whether a tensor belongs to a module, which an adapter can hold whole."""
+    return key.endswith((".weight", ".bias"))
+
+
+def whole_modules(experts: Iterable[Checkpoint]) -> set[str]:
+    """Return the modules that adapters among the experts hold whole."""
+    return {key.rpartition(".")[0] for one in adapters_of(experts) for key in one.whole}
+
+
+def adapters_of(experts: Iterable[Checkpoint]) -> list[AdaptedCheckpoint]:
     """Return the experts that are adapters."""
-    found = map(plain, models.experts)
+    found = map(plain, experts)
     return [model for model in found if isinstance(model, AdaptedCheckpoint)]
 
 

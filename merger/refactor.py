@@ -7,18 +7,19 @@ from threading import Event
 from typing import Any
 
 from merger.adapter import CONFIG, WEIGHTS
-from merger.card import model_card, origin_of
+from merger.card import model_card
+from merger.checkpoint import Checkpoint
 from merger.claim import Claim, output_errors
 from merger.compute import Prepared, prepare
 from merger.energy_page import write_energy
 from merger.engine import check_inputs_stay
 from merger.errors import FeedError, MergeError, RecipeError
 from merger.factors import AdapterReport, Factors, adapters_of
-from merger.finishing import CARD, files_in
+from merger.finishing import CARD, files_in, origins_in
 from merger.lazy import Tensor
 from merger.matched import plain
 from merger.models import Models, open_models
-from merger.plan import TensorPlan
+from merger.plan import Plan, TensorPlan
 from merger.progress import Progress, Report, check_cancel
 from merger.recipe import Expert, Recipe
 from merger.recipe_schema import default_name
@@ -56,13 +57,13 @@ def merge_to_adapter(
     """
     _check_size(rank, energy)
     models = open_models(recipe, base_dir=base_dir, roots=roots, report=report, cancel=cancel)
-    _check(models)
+    check_adaptable(models.base, models.plan)
     check_inputs_stay(models, Path(out))
     claim = Claim(Path(out), models.digest[:8], force=force)
     try:
         prepared = prepare(models.plan, models.base, models.experts, cancel=cancel)
         made = Factors(models, rank, energy)
-        for tensor, change in _changes(prepared, report, cancel):
+        for tensor, change in changes_of(prepared, report, cancel):
             made.add(tensor, change)
         models.check_unchanged()
         if not made.tensors:
@@ -108,23 +109,24 @@ def _check_size(rank: int | None, energy: float | None) -> None:
         raise RecipeError("An adapter needs a rank or an energy to keep.", "Give one of them.")
 
 
-def _check(models: Models) -> None:
-    if models.base is None:
+def check_adaptable(base: Checkpoint | None, planned: Plan) -> None:
+    """Raise an error if an adapter cannot stand for what is planned."""
+    if base is None:
         raise FeedError("An adapter needs a base model, and none is chosen.", "Set base.")
-    if plain(models.base) is not models.base:
+    if plain(base) is not base:
         raise RecipeError(
             "The tokenizer of the recipe moves rows of the embedding, and an adapter cannot.",
             "Merge into a model folder instead.",
         )
-    if models.plan.method.output == "per_task":
+    if planned.method.output == "per_task":
         raise RecipeError(
-            f"{models.plan.method.title} gives one model per expert, and an adapter holds one.",
+            f"{planned.method.title} gives one model per expert, and an adapter holds one.",
             "Merge into model folders instead.",
         )
 
 
-def _changes(
-    prepared: Prepared, report: Report | None, cancel: Event | None
+def changes_of(
+    prepared: Prepared, report: Report | None = None, cancel: Event | None = None
 ) -> Iterator[tuple[TensorPlan, Tensor]]:
     """Yield the tensors that change, and by how much."""
     done, total = 0, sum(tensor.numel for tensor in prepared.plan.tensors)
@@ -143,10 +145,7 @@ def _write(folder: Path, title: str, models: Models, made: Factors) -> None:
     from safetensors.torch import save_file  # noqa: PLC0415  (imports torch)
 
     recipe = models.recipe
-    origins = [
-        origin_of("base" if i == 0 else "expert", model.label, model)
-        for i, model in enumerate(models.all)
-    ]
+    origins = origins_in(models)
     with output_errors(folder):
         save_file(made.tensors, folder / WEIGHTS, metadata={"format": "pt"})
         text = json.dumps(_config(models, made), indent=2, ensure_ascii=False)
@@ -172,9 +171,9 @@ def _config(models: Models, made: Factors) -> Mapping[str, Any]:
     """Return adapter_config.json: alpha is each module's rank, so that its product is unscaled."""
     rank = max(made.modules.values(), default=1)
     others = {module: own for module, own in made.modules.items() if own != rank}
-    named = [adapter.base_name for adapter in adapters_of(models) if adapter.base_name]
+    named = [adapter.base_name for adapter in adapters_of(models.experts) if adapter.base_name]
     assert models.base is not None
-    tasks = {adapter.task for adapter in adapters_of(models)}
+    tasks = {adapter.task for adapter in adapters_of(models.experts)}
     return {
         "peft_type": "LORA",
         "task_type": tasks.pop() if len(tasks) == 1 else None,

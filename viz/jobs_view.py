@@ -12,9 +12,11 @@ from merger.errors import JobError, MergeError
 from merger.jobs import Job, JobRunner, JobState, rate
 from merger.recipe import Recipe
 from merger.workspace import DOWNLOAD_LIMIT_BYTES, Workspace
+from viz.adapters import adapted
 from viz.catalog import Family
 from viz.job_words import COUNTED, merges_in_words
 from viz.outputs import adapter_view, check_views, checked_rank
+from viz.places import job_rules
 from viz.session import recipe_line
 
 WORDS = {
@@ -72,6 +74,7 @@ def start_merge(
     family: Family,
     rank: object = None,
     *,
+    of: object = None,
     check: bool = False,
     scores: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -83,17 +86,20 @@ def start_merge(
         owner: Whose job it is.
         family: Where the models lie.
         rank: Of the LoRA adapter to write; None for a model.
+        of: The expert whose own change the adapter holds; None for the merge.
         check: Whether to test the model that was written.
         scores: What the merge scored, for the model card.
     """
-    payload: dict[str, Any] = {"recipe": recipe.to_json(), "name": recipe.method}
+    if rank is not None:
+        recipe = adapted(recipe, family.base, of)
+    name = str(of) if rank is not None and of else recipe.method
+    payload: dict[str, Any] = {"recipe": recipe.to_json(), "name": name}
     payload |= {"check": check, "scores": None if scores is None else dict(scores)}
     title = recipe_line(recipe)
     if rank is not None:
         payload["adapter"] = checked_rank(rank)
         title = f"{title} as an adapter of rank {rank}"
-    if family.folder is not None:
-        payload["roots"] = [str(family.folder)]
+    payload |= job_rules(family)
     return job_view(runner.submit("merge", payload, owner=owner, title=title))
 
 

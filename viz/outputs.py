@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from merger.diagnostics.energy import EnergyInfo
 from merger.errors import RecipeError
+from viz.figures.energy import draw_energy
+from viz.figures.figure import Figure
 from viz.figures.words import percent
 
 MOST_RANK = 4096
+CARD_HEIGHT = 190  # pixels of a chart on the card of a job
 
 
 def checked_rank(value: object) -> int:
@@ -46,7 +50,18 @@ def adapter_view(report: Mapping[str, Any] | None) -> dict[str, Any] | None:
         [str(rank), percent(held, 2)]
         for rank, held in zip(report["ranks"], report["energy"], strict=True)
     ]
-    return {"words": words, "rows": rows, "curve": curve}
+    return {"words": words, "rows": rows, "curve": curve, "figure": _figure(report)}
+
+
+def _figure(report: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the curve of an adapter; None for one that was written before there were any."""
+    kept = report.get("curve")
+    if kept is None:
+        return None
+    figure = draw_energy(EnergyInfo.from_json(kept))
+    # What the lines are stands below: a legend would take half of so narrow a chart.
+    layout = {**figure.layout, "showlegend": False}
+    return Figure(figure.data, layout, {**figure.meta, "height": CARD_HEIGHT}).to_json()
 
 
 def check_views(reports: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
@@ -63,7 +78,7 @@ def _check_view(report: Mapping[str, Any], many: bool) -> dict[str, Any]:
     words = [f"{report['name']}:"] if many else []
     words.append(report["verdict"])
     if answer is not None and answer["words"]:
-        listed = " or ".join(f"“{word}”" for word in answer["words"])
+        listed = " or ".join(map(_word, answer["words"]))
         words.append(f"Asked {answer['asked']}, it goes on with {listed}.")
     rows = [
         ["outside the layers" if row["layer"] is None else f"layer {row['layer']}", _ratio(row)]
@@ -75,6 +90,12 @@ def _check_view(report: Mapping[str, Any], many: bool) -> dict[str, Any]:
         "against": drift["reference"],
         "rows": rows,
     }
+
+
+def _word(text: str) -> str:
+    """Return a word in quotes, and one that cannot be seen by its name."""
+    unseen = {"": "nothing", " ": "a space", "\n": "a line break", "\t": "a tab"}
+    return unseen.get(text, f"“{text}”" if text.strip() else "blanks")
 
 
 def _ratio(row: Mapping[str, Any]) -> str:

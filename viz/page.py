@@ -38,6 +38,10 @@ def build_page(studio: Studio) -> gr.Blocks:
                 kpi_strip()
                 _tabs()
         Hook(studio)
+        if studio.hub is not None and studio.hub.login:
+            # Gradio serves the routes of a sign-in where there is such a button; the page has
+            # one of its own, which keeps the recipe.
+            gr.LoginButton(visible=False)
         for name, endpoint in studio.endpoints().items():
             gr.api(endpoint, api_name=name)
     return page
@@ -54,8 +58,6 @@ def _tabs() -> None:
         for screen in SCREENS:
             with gr.Tab(screen.title, id=screen.id):
                 _screen(screen)
-        with gr.Tab("Recipe & export", id="recipe"):
-            _place("ms-recipe-root", "", "ms-recipe")
 
 
 def _screen(screen: Screen) -> None:
@@ -65,7 +67,7 @@ def _screen(screen: Screen) -> None:
         _place("ms-facts-root", "", "ms-facts")
         _place("ms-microscope-root", "", "ms-topk")
     if screen.above:
-        _place(screen.above)
+        _place(screen.above, "", "ms-recipe" if screen.id == "recipe" else "")
     with gr.Row(elem_classes=["ms-grid"]):
         for spec in screen.panels:
             panel(

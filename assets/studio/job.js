@@ -2,7 +2,7 @@
 
 import { ask, notice, on, state } from "./conversation.js";
 import { button, h, visitor } from "./dom.js";
-import { adapterRank, found, isChecked, loss, onOutput } from "./output.js";
+import { adapterOf, adapterRank, found, isChecked, loss, onOutput } from "./output.js";
 
 const FINISHED = new Set(["DONE", "CANCELLED", "FAILED", "INTERRUPTED"]);
 const KEY = "mergescope-job";
@@ -17,7 +17,8 @@ export function mountJob(node) {
   node.replaceChildren(startButton, place);
   onOutput(() => {
     const rank = adapterRank();
-    startButton.textContent = rank ? `Merge into a LoRA adapter of rank ${rank}` : "Merge for real";
+    const of = adapterOf();
+    startButton.textContent = rank ? `${of ? `Extract ${of} as` : "Merge into"} a LoRA adapter of rank ${rank}` : "Merge for real";
     startButton.title = rank ? "Write what changes as a LoRA adapter, in the background"
       : "Write the merged model to a folder, in the background";
   });
@@ -37,7 +38,7 @@ function store(id) {
 
 async function begin() {
   startButton.disabled = true;
-  const answer = await ask("merge", { text: state.text, visitor: visitor(), adapter: adapterRank(), check: isChecked() });
+  const answer = await ask("merge", { text: state.text, visitor: visitor(), adapter: adapterRank(), of: adapterOf(), check: isChecked() });
   startButton.disabled = false;
   if (answer.error) {
     notice(answer.error);

@@ -38,11 +38,13 @@ class Stored(NamedTuple):
         adapter_bytes: Weights of the adapter.
         full_bytes: Weights of the merged model.
         kept_whole: Tensors of the adapter that are stored whole.
+        impossible: Tensors that change and that no adapter can hold.
     """
 
     adapter_bytes: int
     full_bytes: int
     kept_whole: int
+    impossible: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,7 @@ class EnergyInfo(Info):
         adapter_bytes: What the weights of the adapter take.
         full_bytes: What the weights of the model take.
         kept_whole: Tensors stored whole.
+        impossible: Tensors that change and that no adapter can hold.
     """
 
     ranks: np.ndarray
@@ -92,6 +95,7 @@ class EnergyInfo(Info):
     adapter_bytes: int
     full_bytes: int
     kept_whole: int
+    impossible: tuple[str, ...]
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
@@ -111,7 +115,9 @@ class EnergyInfo(Info):
             for kind, shapes in ((np.int64, counts), (np.float64, shares))
             for name, shape in shapes.items()
         }
-        made |= {name: tuple(plain[name]) for name in ("modules", "layers", "levels")}
+        made |= {
+            name: tuple(plain[name]) for name in ("modules", "layers", "levels", "impossible")
+        }
         return cls(**{**plain, **made})
 
 

@@ -21,7 +21,7 @@ from viz.screens import SCREENS
 from viz.tour import STOPS
 
 FOLDER = ROOT / "docs" / "pictures"
-TABS = [(screen.id, screen.title) for screen in SCREENS] + [("recipe", "Recipe & export")]
+TABS = [(screen.id, screen.title) for screen in SCREENS]
 MODES = {"light": (1280, 900, ""), "dark": (1280, 900, "?__theme=dark"), "phone": (420, 900, "")}
 LONGEST_MS = 900_000
 MOST_SECONDS = 900  # a busy machine explores fewer settings

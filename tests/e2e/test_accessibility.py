@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.e2e.app_fixture import App, Desk
 from viz.screens import SCREENS
 
-TABS = [screen.title for screen in SCREENS] + ["Recipe & export"]
+TABS = [screen.title for screen in SCREENS]
 SERIOUS = ("serious", "critical")
 
 

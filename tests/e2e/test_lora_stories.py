@@ -72,10 +72,10 @@ def test_a_merge_becomes_an_adapter_and_says_what_its_rank_loses(
     """I ask for an adapter of rank 3, read what is lost, see each matrix, and download it."""
     lora.tab("Recipe")
     lora.page.locator("#ms-output-adapter").check()
-    assert lora.page.locator("#ms-output-rank").input_value() == "4"
+    assert lora.page.locator("#ms-output-rank-number").input_value() == "4"
     assert "at most 6 together" in lora.page.locator("#ms-output-about").inner_text()
-    lora.page.locator("#ms-output-rank").fill("3")
-    lora.page.locator("#ms-output-rank").press("Enter")
+    lora.page.locator("#ms-output-rank-number").fill("3")
+    lora.page.locator("#ms-output-rank-number").press("Enter")
     button = lora.page.locator("#ms-merge")
     assert button.inner_text() == "Merge into a LoRA adapter of rank 3"
     button.click()

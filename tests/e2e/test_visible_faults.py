@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.app_fixture import App, Desk, running_app
 from viz.screens import SCREENS
 
-TABS = [screen.title for screen in SCREENS] + ["Recipe & export"]
+TABS = [screen.title for screen in SCREENS]
 WIDTHS = {"desk": 1440, "tablet": 900, "phone": 420}
 
 CONTRAST = """() => {

@@ -118,13 +118,21 @@ def test_a_model_is_tested_when_it_is_asked_for_and_says_what_was_found(folder, 
     done = _job(folder, tmp_path / "one", recipe, check=True)
     (view,) = check_views(done["check"])
     assert view["well"] and view["words"].startswith("It loads whole, it answers with finite")
-    assert "Asked “The first thing to say is”, it goes on with “" in view["words"]
+    assert "Asked “The first thing to say is”, it goes on with " in view["words"]
     assert [row[0] for row in view["rows"]] == ["outside the layers", "layer 0", "layer 1"]
     assert all(0.5 < float(row[1]) < 2 for row in view["rows"]) and view["against"] == "base"
     assert check_views(_job(folder, tmp_path / "two", recipe).get("check")) == []
     broken = dict(done["check"][0], is_well=False, verdict="Not fit for use.", answer=None)
     first, second = check_views([broken, done["check"][0]])
     assert not first["well"] and first["words"].endswith(": Not fit for use.") and second["well"]
+
+
+def test_words_that_cannot_be_seen_are_named():
+    drift = {"reference": "base", "layers": []}
+    answer = {"asked": "“x”", "words": [" ", "P", "\n\n", "\n"]}
+    report = {"verdict": "Well.", "answer": answer, "drift": drift, "is_well": True}
+    (view,) = check_views([report])
+    assert view["words"].endswith("goes on with a space or “P” or blanks or a line break.")
 
 
 def test_the_card_takes_the_scores_of_this_merge_and_no_others(folder, tmp_path):
