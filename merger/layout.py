@@ -131,8 +131,17 @@ def _read_only_file(folder: Path) -> Layout:
             raise SourceError(f"{folder} holds {what}, and no safetensors file.", OTHER_HINT)
     raise SourceError(
         f"{folder} holds no safetensors file.",
-        "Give the folder of a model: config.json and *.safetensors.",
+        inner_models(folder) or "Give the folder of a model: config.json and *.safetensors.",
     )
+
+
+def inner_models(folder: Path) -> str:
+    """Return which models lie in subfolders, as those of a method with one for each expert do."""
+    inner = sorted(path.parent.name for path in folder.glob("*/config.json"))
+    if not inner:
+        return ""
+    listed = ", ".join(map(shown, inner[:4])) + (", …" if len(inner) > 4 else "")
+    return f"Give one of the models in it ({listed}), such as {shown(str(folder / inner[0]))}."
 
 
 def _read_shards(folder: Path, index: str) -> Layout:

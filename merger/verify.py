@@ -10,6 +10,7 @@ from merger.card import read_checksums
 from merger.checksums import checksum
 from merger.errors import SourceError
 from merger.finishing import CARD
+from merger.layout import inner_models
 from merger.progress import Progress, Report
 
 State = Literal["same", "differs", "missing", "extra"]
@@ -122,7 +123,8 @@ def _listed(folder: Path) -> dict[str, tuple[int, str]]:
         listed = read_checksums(path.read_text("utf-8", errors="replace"))
     except OSError as error:
         raise SourceError(
-            f"{path} cannot be read: {error.strerror or error}.", "Give the folder of a merge."
+            f"{path} cannot be read: {error.strerror or error}.",
+            inner_models(folder) or "Give the folder of a merge.",
         ) from error
     if not listed:
         raise SourceError(

@@ -87,6 +87,15 @@ def test_an_empty_folder_says_what_a_model_is(tmp_path: Path) -> None:
     assert "holds no safetensors file" in refusal(tmp_path)
 
 
+def test_a_folder_of_models_names_them(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        (tmp_path / "all" / name / "config.json").write_text("{}")
+    with pytest.raises(SourceError) as caught:
+        read_layout(tmp_path / "all")
+    assert caught.value.hint == f"Give one of the models in it (a, b), such as {tmp_path}/all/a."
+
+
 def test_float8_weights_are_refused(tmp_path: Path) -> None:
     tensor = torch.zeros(4).to(torch.float8_e4m3fn)
     save_file({"w": tensor}, tmp_path / "model.safetensors")
