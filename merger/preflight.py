@@ -27,7 +27,7 @@ def preflight(
 
     Args:
         recipe: What is to be merged.
-        tell: Told each thing in one line.
+        tell: Told each thing in one line, but for the error that is raised.
         out: Where to, when the space there counts.
         base_dir: Folder that relative paths start from.
         roots: What a visitor may open; None opens everything.
@@ -38,11 +38,13 @@ def preflight(
     """
     places: dict[str, Any] = {"base_dir": base_dir, "roots": roots, "cancel": cancel}
     found = doctor(recipe, out=out, report=report, **places)
+    first = next((p for p in found.problems if p.severity == "error"), None)
     for problem in found.problems:
+        if problem is first:
+            continue  # it is raised below
         where = "" if problem.where == "recipe" else f"{problem.where}: "
         tell(f"{problem.severity}: {where}{problem.what} {problem.remedy}".strip())
-    if not found.is_well:
+    if first is not None:
         open_models(recipe, headers_only=True, **places)
-        error = next(p for p in found.problems if p.severity == "error")
-        raise MergeError(f"{error.where}: {error.what}", error.remedy)
+        raise MergeError(f"{first.where}: {first.what}", first.remedy)
     return found

@@ -84,6 +84,14 @@ def test_experts_that_do_not_fit_name_the_tensor(run, recipe, family, tmp_path):
     assert said.json["error"]["hint"]
 
 
+def test_what_forbids_a_merge_is_said_once(run, recipe, tmp_path):
+    path = recipe()
+    path.write_text(path.read_text().replace("gamma", "nowhere"))
+    said = run("merge", path, "--out", tmp_path / "out")
+    assert said.code == 1
+    assert said.err.count("error: ") == 1 and said.err.count("does not exist") == 1
+
+
 def test_doctor_answers_with_the_public_shape(run, recipe):
     said = run("doctor", recipe(), "--json")
     assert said.code == 0
