@@ -1,7 +1,7 @@
 """Cuts that were found for another merge of the same models, and the counts they came from.
 
 A coefficient that moves needs the same cuts: they are looked up. A density that moves needs others
-of the same magnitudes: the counts say where each lies but for a few entries.
+of the same magnitudes: the counts say where to look for them.
 """
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
@@ -50,7 +50,7 @@ class Cutting(Protocol):
         wanted: Sequence[Collection[int]],
         known: Sequence[np.ndarray | None],
     ) -> tuple[list[dict[int, Cut]], list[np.ndarray]]:
-        """Return the cuts of each expert, and how often each upper half occurs."""
+        """Return each expert's cuts, and how often upper halves occur among the first ones."""
         ...
 
 
@@ -73,18 +73,18 @@ def remembered_cuts(
     found = [plain_cuts(keep, entries) for keep in wanted]
     open_ = [set(keep) - set(cuts) for keep, cuts in zip(wanted, found, strict=True)]
     for i, (cuts, keep) in enumerate(zip(found, open_, strict=True)):
-        known = {k: cache.get((name, "cut", i, k)) for k in keep}
-        cuts.update({k: cut for k, cut in known.items() if cut is not None})
+        looked_up = {k: cache.get((name, "cut", i, k)) for k in keep}
+        cuts.update({k: cut for k, cut in looked_up.items() if cut is not None})
     missing = [set(keep) - set(cuts) for keep, cuts in zip(open_, found, strict=True)]
     if not any(missing):
         return found
-    kept = [cache.get((name, "high", i)) for i in range(len(found))]
-    highs = [None if some is None else some.dense(HIGH_BINS) for some in kept]
-    fresh, highs = counts.cuts(entries, missing, highs)
-    for i, (cuts, counted) in enumerate(zip(fresh, highs, strict=True)):
+    kept = [cache.get((name, "first", i)) for i in range(len(found))]
+    known = [None if some is None else some.dense(HIGH_BINS) for some in kept]
+    fresh, counted = counts.cuts(entries, missing, known)
+    for i, (cuts, first) in enumerate(zip(fresh, counted, strict=True)):
         found[i].update(cuts)
         for k, cut in cuts.items():
             cache.put((name, "cut", i, k), cut)
         if missing[i] and kept[i] is None:
-            cache.put((name, "high", i), sparse(counted))
+            cache.put((name, "first", i), sparse(first))
     return found

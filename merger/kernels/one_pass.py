@@ -1,9 +1,9 @@
 """Exact cuts in little more than one pass: guess where they will be, and gather what is near.
 
-Upper halves of all magnitudes are counted, and once some have been, those in which the cuts will
-lie are known but for a few. From then on what lies there is gathered. At the end the counts say
-where the cuts really are: mostly only the first rows must be looked at again, and where a guess
-was wrong, all of them.
+The first magnitudes tell in which few bins of upper halves a cut will lie. Of all others, what
+lies there is gathered and what lies above is counted; the first ones are looked at again at the
+end. If the cut is among what was gathered, it is exact; else the guess was wrong, and histograms
+of everything find it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,9 +11,9 @@ from math import sqrt
 
 import numpy as np
 
-from merger.counts import HIGH_BINS
+from merger.counts import HIGH_BINS, LOW_BINS
 from merger.cuts import ALL, Cut, pick_bin
-from merger.kernels.counting import count_high
+from merger.kernels.counting import HALF, LOWER, count_high
 from merger.kernels.gathering import Near
 
 # One row of magnitudes: of which expert, the index of the first one, and uint32.
@@ -21,13 +21,15 @@ Row = tuple[int, int, np.ndarray]
 # Yields rows of the experts for which something is wanted, which is looked at anew before each.
 Rows = Callable[[Callable[[int], bool]], Iterator[Row]]
 
-# After so many magnitudes it is guessed where cuts will be.
+# So many magnitudes tell where cuts will be.
 ENOUGH = 1 << 18
 # A guess reaches so far to both sides: standard errors of a share, and a share beside them,
 # because a tensor's rows are not all alike.
-ERRORS, SLACK = 4.0, 0.0025
+ERRORS, SLACK = 3.0, 0.001
 # So much may lie near one cut; more is found from histograms, which take no memory.
 MOST = 1 << 20
+# Beside what is expected near a cut there is room for this and half as much again.
+SPARE = 1 << 14
 
 
 def find_cuts(
@@ -36,21 +38,19 @@ def find_cuts(
     wanted: Sequence[Iterable[int]],
     known: Sequence[np.ndarray | None],
 ) -> tuple[list[dict[int, Cut]], list[np.ndarray]]:
-    """Return the cuts of each expert, and how often each upper half occurs.
+    """Return the cuts of each expert, and how often upper halves occur among the first ones.
 
-    Cuts in whose bin too many magnitudes lie are left out.
+    Cuts that were guessed wrongly, or near which too many magnitudes lie, are left out.
 
     Args:
         rows: Gives the magnitudes, for each pass.
         entries: How many there are.
         wanted: For each expert, how many to keep: at least 1 and fewer than there are.
-        known: How often each upper half occurs, of experts of which that was counted before.
+        known: What the second result was, for experts of which that was counted before.
     """
     hunts = [_Hunt(entries, keep, counts) for keep, counts in zip(wanted, known, strict=True)]
     for i, first, row in rows(lambda i: hunts[i].is_wanted):
         hunts[i].look(first, row)
-    for hunt in hunts:
-        hunt.settle()
     for i, first, row in rows(lambda i: hunts[i].lacks):
         hunts[i].look_again(first, row)
     return [hunt.cuts() for hunt in hunts], [hunt.counts for hunt in hunts]
@@ -62,76 +62,80 @@ class _Hunt:
     def __init__(self, entries: int, keep: Iterable[int], known: np.ndarray | None) -> None:
         self._entries = entries
         self._keep = sorted(set(keep))
-        self._is_counted = known is not None
         self.counts = np.zeros(HIGH_BINS, np.int64) if known is None else known
-        # By cut: what is gathered in the first pass, from some place on.
+        # By cut: what is gathered from some place on, and what before it.
         self._near: dict[int, Near] = {}
-        self._since = entries
-        # What the second pass gathers before that place, or up to the end where the guess failed.
         self._early: dict[int, Near] = {}
-        self._until = 0
+        # Where gathering began; what was looked at for the guess comes again.
+        self._since: int | None = None
+        if known is not None and self._keep:
+            self._guess(0)
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the first pass must show this expert's magnitudes."""
-        return bool(self._keep) and not self._is_counted
-
-    def look(self, first: int, row: np.ndarray) -> None:
-        """Take a row in the first pass."""
-        count_high(row, self.counts)
-        for near in self._near.values():
-            near.look(row, first)
-        seen = first + len(row)
-        if self._since == self._entries and ENOUGH <= seen < self._entries:
-            self._since = seen
-            guesses = {k: self._guess(k / self._entries, seen) for k in self._keep}
-            self._near = {k: near for k, near in guesses.items() if near is not None}
-
-    def _guess(self, share: float, seen: int) -> Near | None:
-        reach = ERRORS * sqrt(share * (1.0 - share) / seen) + SLACK
-        places = (int((share + side * reach) * seen) for side in (1, -1))
-        low, high = (pick_bin(self.counts, min(max(k, 1), seen))[0] for k in places)
-        met = int(self.counts[low : high + 1].sum())
-        room = met * self._entries // seen * 3 // 2 + ENOUGH // 16
-        return Near(low, high, room) if room <= MOST else None
-
-    def settle(self) -> None:
-        """Compare the guesses with the counts, which are complete now."""
-        for k in self._keep:
-            upper, _ = pick_bin(self.counts, k)
-            near = self._near.get(k)
-            if near is None or near.is_full or not near.first <= upper <= near.last:
-                self._near.pop(k, None)
-            if self.counts[upper] <= MOST:
-                self._early[k] = Near(upper, upper, int(self.counts[upper]))
-                self._until = max(self._until, self._end(k))
+        """Whether the first pass must show more of this expert's magnitudes."""
+        return bool(self._keep) and (self._since is None or bool(self._near))
 
     @property
     def lacks(self) -> bool:
         """Whether the second pass must show more of them."""
-        return self._until > 0
+        return bool(self._since) and bool(self._near)
+
+    def look(self, first: int, row: np.ndarray) -> None:
+        """Take a row in the first pass."""
+        if self._since is None:
+            count_high(row, self.counts)
+            seen = first + len(row)
+            if seen >= min(ENOUGH, self._entries):
+                self._guess(seen)
+            return
+        for near in self._near.values():
+            near.look(row, first)
 
     def look_again(self, first: int, row: np.ndarray) -> None:
         """Take a row in the second pass."""
-        for k, early in self._early.items():
-            if first < self._end(k):
-                early.look(row, first)
-        if first + len(row) >= self._until:
-            self._until = 0
+        for early in self._early.values():
+            early.look(row, first)
+        if first + len(row) == self._since:
+            self._since = 0
 
-    def _end(self, k: int) -> int:
-        return self._since if k in self._near else self._entries
+    def _guess(self, since: int) -> None:
+        self._since = since
+        seen = int(self.counts.sum())
+        for k in self._keep:
+            first, last = self._bins(k / self._entries, seen)
+            met = int(self.counts[first : last + 1].sum())
+            room = met * self._entries // seen * 3 // 2 + SPARE
+            if room <= MOST:
+                self._near[k] = Near(first, last, room)
+                self._early[k] = Near(first, last, met if since else 0)
+
+    def _bins(self, share: float, seen: int) -> tuple[int, int]:
+        reach = ERRORS * sqrt(share * (1.0 - share) / seen) + SLACK
+        if seen == self._entries:
+            reach = 0.0
+        places = (round((share + side * reach) * seen) for side in (1, -1))
+        first, last = (pick_bin(self.counts, min(max(k, 1), seen))[0] for k in places)
+        return first, last
 
     def cuts(self) -> dict[int, Cut]:
-        """Return the cuts, but for those near which too many lie."""
-        return {k: self._cut(k) for k in self._early}
+        """Return the cuts that were found."""
+        found = {k: self._cut(k) for k in self._near}
+        return {k: cut for k, cut in found.items() if cut is not None}
 
-    def _cut(self, k: int) -> Cut:
-        upper, left = pick_bin(self.counts, k)
-        both = (some[k].of_bin(upper) for some in (self._early, self._near) if k in some)
-        bits, places = (np.concatenate(parts) for parts in zip(*both, strict=True))
-        threshold = np.partition(bits, len(bits) - left)[len(bits) - left]
-        left -= int(np.count_nonzero(bits > threshold))
-        tied = np.flatnonzero(bits == threshold)
-        last = ALL if left == len(tied) else int(places[tied[left - 1]])
-        return Cut(float(threshold.view(np.float32)), last)
+    def _cut(self, k: int) -> Cut | None:
+        both = self._early[k], self._near[k]
+        bits, places = (
+            np.concatenate(parts) for parts in zip(*(n.found for n in both), strict=True)
+        )
+        left = k - sum(near.above for near in both)
+        if any(near.is_full for near in both) or not 0 < left <= len(bits):
+            return None
+        # By histograms once more: a partition of many equal numbers is slow.
+        upper, left = pick_bin(np.bincount(bits >> HALF, minlength=HIGH_BINS), left)
+        inside = bits >> HALF == upper
+        bits, places = bits[inside] & LOWER, places[inside]
+        lower, left = pick_bin(np.bincount(bits, minlength=LOW_BINS), left)
+        tied = np.flatnonzero(bits == lower)
+        threshold = np.array([upper << 16 | lower], np.uint32).view(np.float32)[0]
+        return Cut(float(threshold), ALL if left == len(tied) else int(places[tied[left - 1]]))

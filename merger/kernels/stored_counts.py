@@ -82,32 +82,28 @@ class StoredCounts:
         wanted: Sequence[Collection[int]],
         known: Sequence[np.ndarray | None],
     ) -> tuple[list[dict[int, Cut]], list[np.ndarray]]:
-        """Return the cuts of each expert, and how often each upper half occurs.
+        """Return the cuts of each expert, and how often upper halves occur among the first ones.
 
         Args:
             entries: How many magnitudes there are.
             wanted: For each expert, how many to keep: at least 1 and fewer than there are.
             known: What the second result was before, for experts of which there is one.
         """
-        found, highs = find_cuts(self._rows, entries, wanted, known)
-        self._check_finite(highs)
+        found, counted = find_cuts(self._rows, entries, wanted, known)
         missing = [set(keep) - set(cuts) for keep, cuts in zip(wanted, found, strict=True)]
         if any(missing):
-            others = stream_cuts(_Counted(self, highs), entries, missing)
+            others = stream_cuts(self, entries, missing)
             found = [cuts | more for cuts, more in zip(found, others, strict=True)]
-        return found, highs
+        return found, counted
 
     def high(self, wanted: Sequence[bool]) -> Sequence[np.ndarray]:
         """Return how often each upper half occurs, for the experts that are wanted."""
         counts = [np.zeros(HIGH_BINS, np.int64) for _ in wanted]
         for i, _, row in self._rows(lambda i: wanted[i]):
             count_high(row, counts[i])
-        self._check_finite(counts)
-        return counts
-
-    def _check_finite(self, counts: Iterable[np.ndarray]) -> None:
         if any(count[INFINITY:].any() for count in counts):
             self._check()
+        return counts
 
     def low(self, wanted: Sequence[Collection[int]]) -> Sequence[Mapping[int, np.ndarray]]:
         """Return how often each lower half occurs below some upper halves of each expert."""
@@ -127,16 +123,3 @@ class StoredCounts:
                     at, left[i][j] = find_equal(row, np.uint32(bits), left[i][j])
                     found[i][j] = first + at if at >= 0 else -1
         return found
-
-
-class _Counted:
-    """Counts of which the upper halves are known; see `counts.Counts`."""
-
-    def __init__(self, counts: StoredCounts, highs: Sequence[np.ndarray]) -> None:
-        self._highs = highs
-        self.low = counts.low
-        self.find = counts.find
-
-    def high(self, wanted: Sequence[bool]) -> Sequence[np.ndarray]:
-        """Return how often each upper half occurs."""
-        return self._highs
