@@ -21,6 +21,12 @@ AGAIN = (
     "`recipe.yaml` beside this file holds every setting; `python -m merger merge recipe.yaml "
     "--out DIR` writes the same bytes from the same weights. Digest: `{}`."
 )
+AGAIN_ELSEWHERE = (
+    "`recipe.yaml` beside this file holds every setting; `python -m merger merge recipe.yaml "
+    "--out DIR` makes it again from the same weights. The numbers were computed on {}, and where "
+    "it had no memory for them on the processor: other devices may differ in the last bits. "
+    "Digest: `{}`."
+)
 AGAIN_ADAPTER = (
     "`recipe.yaml` beside this file holds every setting of the merge; `python -m merger merge "
     "recipe.yaml --adapter RANK --out DIR` writes its change as an adapter. Digest: `{}`."
@@ -92,6 +98,7 @@ def model_card(
     scores: Mapping[str, Any] | None = None,
     files: Mapping[str, tuple[int, str]] | None = None,
     adapter: str = "",
+    device: str = "cpu",
 ) -> str:
     """Return the text of README.md.
 
@@ -105,6 +112,7 @@ def model_card(
         scores: What the merge scored, as `score` returns it in plain data, if anything.
         files: Size and checksum of the other files of the folder, by name.
         adapter: What a LoRA adapter holds and loses, in a sentence; "" for a model.
+        device: What kind of device computed it, as `--device` is told it, and which model.
     """
     method = METHODS[recipe.method]
     experts = [origin for origin in origins if origin.role.startswith("expert")]
@@ -125,7 +133,7 @@ def model_card(
         "## Licence",
         _license_sentence(origins),
         "## Make it again",
-        (AGAIN_ADAPTER if adapter else AGAIN).format(digest),
+        _again(digest, device, bool(adapter)),
     ]
     if files:
         parts += ["## Files", _table(FILE_HEADS, _file_rows(files)), FILE_WORDS]
@@ -135,6 +143,12 @@ def model_card(
 def read_checksums(card: str) -> dict[str, tuple[int, str]]:
     """Return size and checksum of every file that a model card lists, by name."""
     return {hit[1]: (int(hit[2].replace(",", "")), hit[3]) for hit in FILE_ROW.finditer(card)}
+
+
+def _again(digest: str, device: str, is_adapter: bool) -> str:
+    if device != "cpu":
+        return AGAIN_ELSEWHERE.format(_escaped(device), digest)
+    return (AGAIN_ADAPTER if is_adapter else AGAIN).format(digest)
 
 
 def _file_rows(files: Mapping[str, tuple[int, str]]) -> list[tuple[str, ...]]:

@@ -1,14 +1,18 @@
 """One piece in, one merged piece out: the only place that calls methods."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from math import ceil
 from threading import Event, Lock
 from typing import Any, NamedTuple
 
 from merger.adapted import change_of
 from merger.algebra import add_update, mean
 from merger.checkpoint import TORCH_NAMES, Checkpoint
+from merger.devices.device import Device, Host
 from merger.errors import MergeError, RecipeError
 from merger.feeds import Serving
+from merger.footprint import pieces_at_once
 from merger.inputs import CheckpointInputs, Inputs, is_finite
 from merger.kernels.choice import FastForms
 from merger.lazy import Tensor, torch
@@ -16,6 +20,10 @@ from merger.pieces import BLOCK, Piece, cut_up
 from merger.plan import BASE, Plan, TensorPlan
 from merger.progress import Report, check_cancel
 from merger.survey import Survey, SurveyCache
+
+# Pieces that a device holds beside those of the processor: the base once more, while it serves
+# two feeds, and values in the dtype that they are stored or written in.
+BESIDE = 2.0
 
 
 class Block(NamedTuple):
@@ -34,7 +42,7 @@ def prepare(
     cache: SurveyCache | None = None,
     report: Report | None = None,
     cancel: Event | None = None,
-    device: str = "cpu",
+    device: Device | None = None,
     data: Mapping[str, Sequence[Checkpoint]] | None = None,
     fast: FastForms | None = None,
 ) -> "Prepared":
@@ -47,15 +55,17 @@ def prepare(
         cache: Results of earlier surveys of the same models.
         report: Told how far the survey is.
         cancel: Stops the survey, and every block after it.
-        device: Where methods compute.
+        device: Where methods compute; the processor when None.
         data: For each feed from calibration data, one checkpoint per expert.
         fast: The merge's faster forms; looked for when None.
     """
-    inputs = CheckpointInputs(plan, base, experts, data)
-    fast = FastForms(plan, inputs, device) if fast is None else fast
-    survey = Survey(plan, inputs, cache, report, cancel, device, fast)
-    survey.take()
-    return Prepared(plan, inputs, survey, fast, cancel, device)
+    device = Host() if device is None else device
+    inputs = device.inputs(plan, base, experts, data)
+    fast = FastForms(plan, inputs, device.name) if fast is None else fast
+    survey = Survey(plan, inputs, cache, report, cancel, fast)
+    prepared = Prepared(plan, inputs, survey, fast, cancel, device)
+    device.run(survey.take, partial(prepared.bytes_for, None, BLOCK), "")
+    return prepared
 
 
 class Prepared:
@@ -68,13 +78,14 @@ class Prepared:
         survey: Survey,
         fast: FastForms,
         cancel: Event | None = None,
-        device: str = "cpu",
+        device: Device | None = None,
     ) -> None:
         self.plan = plan
         self._inputs = inputs
         self._survey = survey
         self._cancel = cancel
-        self._device = device
+        self._device = Host() if device is None else device
+        self._pieces: dict[tuple[tuple[int, ...], ...], float] = {}
         self._lock = Lock()
         self._fast = fast
         self._whole: Mapping[str, Tensor] | None = None
@@ -104,26 +115,52 @@ class Prepared:
         """
         check_cancel(self._cancel)
         tensor = self.plan.by_key[block.key]
-        if tensor.action == "mean":
-            piece = Piece((tensor,), block.start, block.stop)
-            return round_once(averaged(self.plan, self._inputs, piece), tensor)
-        if tensor.action != "merge":
+        if tensor.action not in ("merge", "mean"):
             return self._copy(tensor, block)
         if block.start == block.stop:
             shape = (self.plan.n, 0) if self.outputs else (0,)
-            values = torch.empty(shape, dtype=torch.float32)
-        elif self.plan.scope_at(tensor.settings) == "model":
-            values = self._model()[block.key][..., block.start : block.stop]
+            return torch.empty(shape, dtype=torch_dtype(tensor.out_dtype))
+        if tensor.action == "merge" and self.plan.scope_at(tensor.settings) == "model":
+            return round_once(self._model()[block.key][..., block.start : block.stop], tensor)
+        work = partial(self._merged, tensor, block)
+        need = partial(self.bytes_for, tensor, block.stop - block.start)
+        return self._device.run(work, need, block.key)
+
+    def bytes_for(self, tensor: TensorPlan | None, entries: int) -> int:
+        """Return how many bytes of its memory a device takes for one block, at most.
+
+        Args:
+            tensor: Which tensor; None for statistics over all of them.
+            entries: Length of the block.
+        """
+        only: tuple[tuple[int, ...], ...] = ()
+        tensors = self.plan.merged if tensor is None else (tensor,)
+        whole = [t for t in tensors if self.plan.scope_at(t.settings) not in ("element", "row")]
+        if whole:
+            largest = max(whole, key=lambda t: t.numel)
+            only, entries = (largest.shape,), max(entries, largest.numel)
+        if only not in self._pieces:
+            self._pieces[only] = pieces_at_once(self.plan, only) + BESIDE
+        return ceil(4 * self._pieces[only] * entries)
+
+    def _merged(self, tensor: TensorPlan, block: Block) -> Tensor:
+        """Return the merged entries of a block in main memory, wherever they are computed."""
+        if tensor.action == "mean":
+            piece = Piece((tensor,), block.start, block.stop)
+            values = averaged(self.plan, self._inputs, piece)
         else:
             fast = self._fast.merge(self._serving(tensor, block), self._survey)
             if fast is not None:
                 return fast
             values = self._plain(tensor, block)
-        return round_once(values.cpu(), tensor)
+        if tensor.out_dtype == "F64":
+            # The narrower one crosses; and not every device knows the wider one.
+            values = self._device.fetch(values)
+        return self._device.fetch(round_once(values, tensor))
 
     def _serving(self, tensor: TensorPlan, block: Block) -> Serving:
         piece = Piece((tensor,), block.start, block.stop)
-        return Serving(self.plan, self._inputs, self._survey, piece, self._device)
+        return Serving(self.plan, self._inputs, self._survey, piece)
 
     def _plain(self, tensor: TensorPlan, block: Block) -> Tensor:
         """Return merged entries by the method itself, which may need the whole tensor for them."""
@@ -144,11 +181,11 @@ class Prepared:
         elif self.plan.scope_at(tensor.settings) == "model":
             values = self._model()[key] - self._inputs.base(piece)
         else:
-            serving = Serving(self.plan, self._inputs, self._survey, piece, self._device)
+            serving = Serving(self.plan, self._inputs, self._survey, piece)
             values = serving.update(sum(stage.label == "after" for stage in self.plan.stages))
         if not is_finite(values):
             raise _overflow(values, key, "float32", "Lower scale or the coefficients.")
-        return values.cpu()
+        return values
 
     def _copied_change(self, tensor: TensorPlan) -> Tensor:
         assert tensor.source is not None
@@ -167,8 +204,13 @@ class Prepared:
     def _model(self) -> Mapping[str, Tensor]:
         with self._lock:
             if self._whole is None:
-                self._whole = merged_model(self.plan, self._inputs, self._survey, self._device)
+                need = partial(self.bytes_for, None, self.plan.numel)
+                self._whole = self._device.run(self._merged_model, need, "the whole model")
             return self._whole
+
+    def _merged_model(self) -> Mapping[str, Tensor]:
+        found = merged_model(self.plan, self._inputs, self._survey)
+        return {key: self._device.fetch(values) for key, values in found.items()}
 
 
 def averaged(plan: Plan, inputs: Inputs, piece: Piece) -> Tensor:
@@ -186,15 +228,13 @@ def merged(serving: Serving) -> Tensor:
     return add_update(serving.base(), serving.update(verbs))
 
 
-def merged_model(
-    plan: Plan, inputs: Inputs, survey: Survey, device: str = "cpu"
-) -> dict[str, Tensor]:
+def merged_model(plan: Plan, inputs: Inputs, survey: Survey) -> dict[str, Tensor]:
     """Return all merged tensors, flat in float32, for methods that need the whole model at once.
 
     Such a method is handed mappings from tensor names where others are handed tensors.
     """
     pieces = {t.key: Piece((t,), 0, t.numel) for t in plan.merged if t.numel}
-    servings = {k: Serving(plan, inputs, survey, p, device) for k, p in pieces.items()}
+    servings = {k: Serving(plan, inputs, survey, p) for k, p in pieces.items()}
     stage = next(stage for stage in plan.stages if stage.label == "merge")
     signature = stage.method.signature
     if not servings:
@@ -212,7 +252,7 @@ def merged_model(
     found = {}
     for key, piece in pieces.items():
         flat = results[key].reshape((plan.n, -1) if stacked else (-1,))
-        found[key] = merged(Serving(plan, inputs, survey, piece, device, flat))
+        found[key] = merged(Serving(plan, inputs, survey, piece, flat))
     return found
 
 

@@ -1,6 +1,6 @@
 """Merge models: open, align, plan, then stream blocks from the inputs into a new model folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -10,7 +10,11 @@ from merger.ancestry import made_from
 from merger.checksums import Checksums
 from merger.claim import Claim
 from merger.compute import Block, Prepared, prepare
-from merger.errors import MergeError, OutputError
+from merger.devices.device import Device
+from merger.devices.drivers import open_driver
+from merger.devices.fitting import fit
+from merger.devices.names import pick_device
+from merger.errors import OutputError
 from merger.finishing import add_card, add_companions, checked_scores
 from merger.header import BITS, TensorInfo
 from merger.inputs import CheckpointInputs
@@ -25,7 +29,7 @@ from merger.progress import Report
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES, Files, lay_out
 from merger.sources import SourceRules
-from merger.stream import fit_memory, stream, thread_count
+from merger.stream import stream, thread_count
 from merger.threads import one_thread
 from merger.workspace import safe_name
 from merger.writer import Writer
@@ -46,6 +50,7 @@ def merge(
     roots: SourceRules | Sequence[Path] | None = None,
     shard_bytes: int = SHARD_BYTES,
     scores: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Merge models into a new folder that transformers loads, and return that folder.
 
@@ -55,7 +60,7 @@ def merge(
     Args:
         recipe: What to merge, and how.
         out: The folder to write; methods with one model per expert write `out/<expert>/`.
-        device: Where to compute: auto, cpu, cuda or mps.
+        device: Where to compute: auto, cpu, cuda, cuda:N or mps.
         threads: Blocks worked on at once; the processors there are when None.
         memory: Bytes that blocks may take; a quarter of the machine's when None.
         resume: Go on where a merge of the same recipe and weights was killed.
@@ -66,21 +71,22 @@ def merge(
         roots: What a visitor may open; None opens everything.
         shard_bytes: Most bytes in one weight file.
         scores: What the merge scored, as `score` returns it in plain data, for the model card.
+        tell: Told in a line what is to be known of how it went, if anything is.
     """
     models = open_models(recipe, base_dir=base_dir, roots=roots, report=report, cancel=cancel)
     checked_scores(scores, models.digest)
-    target = pick_device(device)
+    opened = open_driver(pick_device(device))
     check_inputs_stay(models, Path(out))
     inputs = CheckpointInputs(models.plan, models.base, models.experts)
-    fast = FastForms(models.plan, inputs, target)
-    block_size, workers = fit_memory(models.plan, thread_count(threads), memory, fast.piece)
+    fast = FastForms(models.plan, inputs, opened.kind)
+    room = fit(models.plan, opened, thread_count(threads), memory, fast.piece)
     claim = Claim(Path(out), models.digest[:8], force=force, resume=resume)
     try:
         folders = _folders(models.plan)
         files = {folder: _files(models, shard_bytes) for folder in folders}
-        # A merge goes on in the same blocks only.
-        blocks = [block_size, *sorted({fast.piece(t) for t in models.plan.merged})]
-        writer = Writer(claim, files, f"{models.digest} {blocks}")
+        # A merge goes on in the same blocks and on a device of the same kind only.
+        blocks = [room.block, *sorted({fast.piece(t) for t in models.plan.merged})]
+        writer = Writer(claim, files, f"{models.digest} {blocks} {room.device.name}")
     except BaseException:
         claim.abandon()
         raise
@@ -88,22 +94,29 @@ def merge(
         with one_thread():
             prepared = prepare(
                 models.plan, models.base, models.experts,
-                cache=_survey_cache(models), report=report, cancel=cancel, device=target,
-                fast=fast,
+                cache=_survey_cache(models, room.device), report=report, cancel=cancel,
+                device=room.device, fast=fast,
             )  # fmt: skip
-            _write_blocks(prepared, models, writer, block_size, workers, report, cancel)
-        with Checksums(writer.paths(), workers, cancel) as sums:
+            _write_blocks(prepared, models, writer, room.block, room.workers, report, cancel)
+        with Checksums(writer.paths(), room.workers, cancel) as sums:
             for folder in folders:
                 add_companions(claim.folder / folder, models)
             writer.flush()
             for folder, expert in folders.items():
                 place = claim.folder / folder
-                add_card(place, claim.target.name, models, sums.of(place), expert, scores)
+                add_card(
+                    place, claim.target.name, models, sums.of(place), expert, scores,
+                    room.device.name,
+                )  # fmt: skip
         models.check_unchanged()
-        return writer.commit()
+        path = writer.commit()
     except BaseException:
         writer.abandon()
         raise
+    said = room.device.notice()
+    if said is not None and tell is not None:
+        tell(said)
+    return path
 
 
 # What was measured of the models of the last few merges: other settings of them need it again.
@@ -111,25 +124,9 @@ _surveys: Lru[SurveyCache] = Lru(4)
 SURVEY_BYTES = 32 << 20
 
 
-def _survey_cache(models: Models) -> SurveyCache:
-    name = tuple(model.content_id() for model in models.all)
+def _survey_cache(models: Models, device: Device) -> SurveyCache:
+    name = (device.name, *(model.content_id() for model in models.all))
     return _surveys.get_or_make(name, lambda: SurveyCache(SURVEY_BYTES))
-
-
-def pick_device(device: str) -> str:
-    """Return where to compute: a GPU that is there for "auto", else what was asked for."""
-    there = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-        "cpu": lambda: True,
-    }
-    if device == "auto":
-        return next(name for name, is_there in there.items() if is_there())
-    if device not in there:
-        raise MergeError(f"device must be auto, cpu, cuda or mps, got {device!r}.", "Use auto.")
-    if not there[device]():
-        raise MergeError(f"This machine has no {device} device.", "Use --device auto.")
-    return device
 
 
 def check_inputs_stay(models: Models, out: Path) -> None:

@@ -59,7 +59,6 @@ class Serving:
         inputs: Where the piece is read.
         statistics: What the survey knows.
         piece: The piece.
-        device: Where methods compute.
         result: What the method returned for this piece, when that is known already.
     """
 
@@ -69,7 +68,6 @@ class Serving:
         inputs: Inputs,
         statistics: Statistics,
         piece: Piece,
-        device: str = "cpu",
         result: Tensor | None = None,
     ) -> None:
         self.plan = plan
@@ -77,7 +75,7 @@ class Serving:
         self.settings = piece.settings
         self._inputs = inputs
         self._statistics = statistics
-        self._device = device
+        self.device = inputs.device
         self._kept: dict[Any, Tensor] = {} if result is None else {"result": result}
 
     def base(self) -> Tensor:
@@ -208,8 +206,7 @@ class Serving:
 
     def _once(self, key: Any, make: Any) -> Tensor:
         if key not in self._kept:
-            made = make()
-            self._kept[key] = made if self._device == "cpu" else made.to(self._device)
+            self._kept[key] = make()
         return self._kept[key]
 
     def _weights(self, like: Tensor) -> Tensor:
@@ -219,6 +216,6 @@ class Serving:
     def _knob(self, value: Any, axes: int) -> Any:
         # A value per expert broadcasts over the stack, so that formulas read the same.
         if isinstance(value, tuple) and not any(isinstance(v, str) for v in value):
-            column = torch.tensor(value, dtype=torch.float32, device=self._device)
+            column = torch.tensor(value, dtype=torch.float32, device=self.device)
             return column.reshape(-1, *[1] * axes)
         return value

@@ -32,6 +32,7 @@ def add_card(
     known: Mapping[str, str],
     expert: str | None = None,
     scores: Mapping[str, Any] | None = None,
+    device: str = "cpu",
 ) -> None:
     """Write the model card, with a checksum of every other file.
 
@@ -42,12 +43,14 @@ def add_card(
         known: Checksums that are computed already, by file name.
         expert: Whose model this is, for methods with one model per expert.
         scores: What the merge scored, if anything.
+        device: What kind of device computed it.
     """
     recipe, origins = models.recipe, origins_in(models)
     storage = storage_sentence(models.plan) if expert is not None else ""
     card = model_card(
         title, recipe, origins, models.digest,
         shares=expert, storage=storage, scores=scores, files=files_in(folder, known),
+        device=device,
     )  # fmt: skip
     with output_errors(folder):
         (folder / CARD).write_text(card, "utf-8", newline="\n")

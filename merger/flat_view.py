@@ -193,6 +193,11 @@ class FlatView:
         return self.flat.theta(self.flat.names.index(name), place.start, place.stop)
 
     @property
+    def device(self) -> str:
+        """Models for the screen are in main memory."""
+        return "cpu"
+
+    @property
     def only_differences(self) -> bool:
         """Task vectors are at hand, so that nobody needs to form them anew."""
         return False

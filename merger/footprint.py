@@ -1,5 +1,6 @@
 """How much memory one block of a merge takes, in pieces of float32."""
 
+from collections.abc import Sequence
 from math import prod
 
 from merger.algebra import row_length
@@ -15,13 +16,17 @@ STACKS = ("cut", "costly", "uniform", "ranks", "fisher")
 ORDERING = 5.0
 
 
-def pieces_at_once(plan: Plan) -> float:
+def pieces_at_once(plan: Plan, only: Sequence[tuple[int, ...]] = ()) -> float:
     """Return how many pieces, as large as the largest, a worker holds at most as it merges one.
 
     What is read and fed stays until the piece is done; a method adds what it declares, and a
     statistic that is taken meanwhile has a piece of its own in hand.
+
+    Args:
+        plan: What is merged.
+        only: Shapes of tensors that alone count; those of all when empty.
     """
-    shapes = {tensor.shape for tensor in plan.merged} or {(1,)}
+    shapes = set(only) or {tensor.shape for tensor in plan.merged} or {(1,)}
     largest = max(map(prod, shapes)) or 1
     working = max(
         working_pieces(stage.method, plan.n, shape) * prod(shape) / largest

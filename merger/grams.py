@@ -6,6 +6,7 @@ takes three such squares: their own place, which its vectors get, and the librar
 
 from collections.abc import Sequence
 
+from merger.devices.shortage import is_shortage
 from merger.lazy import Tensor, torch
 from merger.spectral import FAINT, ROWS, Svd, Widened, strongest, svd, undecomposable
 
@@ -55,6 +56,8 @@ def eigen_(products: Tensor, faint: float = FAINT) -> tuple[Tensor, Tensor]:
         # Its columns are its rows, and the library writes the vectors into columns.
         torch.linalg.eigh(products.T, out=(values, products.T))
     except RuntimeError as error:
+        if is_shortage(error):
+            raise
         raise undecomposable(products) from error
     values, vectors = values.flip(0), products.T.flip(1)
     # Inner products square the strengths, and rounding bounds what can be told apart.

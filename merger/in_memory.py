@@ -41,7 +41,6 @@ class Merged:
 def merge_in_memory(
     recipe: Recipe,
     *,
-    device: str = "cpu",
     report: Report | None = None,
     cancel: Event | None = None,
     base_dir: Path | None = None,
@@ -57,7 +56,7 @@ def merge_in_memory(
             f"{models.plan.method.title} gives one model per expert, and one is needed here.",
             "Merge it into a folder, and use one of the models there.",
         )
-    flat = _flat_tensors(models, device, cancel)
+    flat = _flat_tensors(models, cancel)
     config = models.reference.config()
     made = models.tokenizer.made is not None
     return Merged(_shaped(models, flat), models.digest, _home(models), config, made, models.all)
@@ -66,14 +65,13 @@ def merge_in_memory(
 def merge_parts(
     recipe: Recipe,
     *,
-    device: str = "cpu",
     cancel: Event | None = None,
     base_dir: Path | None = None,
     roots: SourceRules | Sequence[Path] | None = None,
 ) -> Parts:
     """Merge with a method that gives one model per expert, and keep the results in memory."""
     models = open_models(recipe, base_dir=base_dir, roots=roots)
-    flat = _flat_tensors(models, device, cancel)
+    flat = _flat_tensors(models, cancel)
     return Parts(
         {
             name: _shaped(models, {key: rows[i] for key, rows in flat.items()})
@@ -82,9 +80,9 @@ def merge_parts(
     )
 
 
-def _flat_tensors(models: Models, device: str, cancel: Event | None) -> dict[str, Tensor]:
+def _flat_tensors(models: Models, cancel: Event | None) -> dict[str, Tensor]:
     """Return all merged tensors, flat, with one row per expert where each gets a model."""
-    prepared = prepare(models.plan, models.base, models.experts, cancel=cancel, device=device)
+    prepared = prepare(models.plan, models.base, models.experts, cancel=cancel)
     tensors: dict[str, Tensor] = {}
     for block in prepared.blocks():
         values = prepared.merge_block(block)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,11 @@ from merger.randomness import key_of, uniforms
 
 class Inputs(Protocol):
     """What the engine reads pieces from; everything is float32 and flat."""
+
+    @property
+    def device(self) -> Any:
+        """Where the pieces are, as torch calls it."""
+        ...
 
     @property
     def only_differences(self) -> bool:
@@ -65,6 +70,11 @@ class CheckpointInputs:
         self._base = base
         self._experts = list(experts)
         self._data = dict(data or {})
+
+    @property
+    def device(self) -> Any:
+        """Where the pieces are: in main memory."""
+        return "cpu"
 
     def source(self, index: int) -> Checkpoint:
         """Return an expert by its place in the recipe, or the base."""
@@ -137,5 +147,8 @@ def is_finite(values: Tensor) -> bool:
     """Return whether every entry is a finite number."""
     if values.numel() == 0:
         return True
-    low, high = torch.aminmax(values)
+    if values.device.type != "cpu" and math.isfinite(values.sum(dtype=torch.float32).item()):
+        # One number comes over; a sum that is not finite need not mean that an entry is not.
+        return True
+    low, high = torch.aminmax(values.cpu())
     return math.isfinite(low.item()) and math.isfinite(high.item())

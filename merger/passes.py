@@ -45,7 +45,6 @@ class Passes(ABC):
         cache: Where results are kept for other settings of the same models.
         report: Told how far a pass over the model is.
         cancel: Stops a pass.
-        device: Where methods compute.
         fast: Faster ways to the same statistics, if there are any.
     """
 
@@ -56,7 +55,6 @@ class Passes(ABC):
         cache: SurveyCache | None = None,
         report: Report | None = None,
         cancel: Event | None = None,
-        device: str = "cpu",
         fast: FastForms | None = None,
     ) -> None:
         self.plan = plan
@@ -64,10 +62,14 @@ class Passes(ABC):
         self.cache = cache if cache is not None else SurveyCache()
         self._report = report
         self._cancel = cancel
-        self._device = device
         self._fast = fast
         # Without a budget: what this merge has found must not be lost while it runs.
         self._known: Lru[Any] = Lru(1 << 62)
+
+    @property
+    def _device(self) -> Any:
+        """Where this thread computes."""
+        return self.inputs.device
 
     def _keep(self, name: Hashable, make: Callable[[], Any]) -> Any:
         return self._known.get_or_make(name, make)

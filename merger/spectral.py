@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, overload
 
 from merger.algebra import mean
+from merger.devices.double import with_double
+from merger.devices.shortage import is_shortage
 from merger.errors import MergeError
 from merger.lazy import Tensor, torch
 from merger.places import module_of
@@ -118,9 +120,7 @@ class Widened(Sequence[Tensor]):
 
 def widen(stack: Tensor) -> Widened:
     """Return one matrix per expert, in double precision unless they are large."""
-    if stack.device.type == "mps":
-        # Apple's GPUs know no double precision.
-        stack = stack.cpu()
+    stack = with_double(stack)
     return Widened(stack, stack[0].numel() <= EXACT)
 
 
@@ -158,14 +158,16 @@ def decomposed(matrix: Tensor) -> Svd:
     try:
         try:
             return Svd(*torch.linalg.svd(matrix, full_matrices=False))
-        except RuntimeError:
-            if matrix.dtype != torch.float32:
+        except RuntimeError as error:
+            if matrix.dtype != torch.float32 or is_shortage(error):
                 raise
         # In single precision the library gives up on large matrices with many equal strengths,
         # as sides of unlike matrices have (seen at 4096 x 4096); in double precision it does not.
         parts = torch.linalg.svd(matrix.double(), full_matrices=False)
         return Svd(*(part.to(matrix) for part in parts))
     except RuntimeError as error:
+        if is_shortage(error):
+            raise
         raise undecomposable(matrix) from error
 
 

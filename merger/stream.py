@@ -86,7 +86,11 @@ def thread_count(threads: int | None) -> int:
 
 
 def fit_memory(
-    planned: Plan, threads: int, memory: int | None, scope: Callable[[TensorPlan], str]
+    planned: Plan,
+    threads: int,
+    memory: int | None,
+    scope: Callable[[TensorPlan], str],
+    longest: int = BLOCK,
 ) -> tuple[int, int]:
     """Return the block length and the number of threads that stay within a budget.
 
@@ -95,10 +99,11 @@ def fit_memory(
         threads: How many threads are wished for.
         memory: Bytes that blocks may take; a quarter of the machine's when None.
         scope: Returns the smallest piece that a tensor can be merged in.
+        longest: Most entries of a block that may be cut.
     """
     budget = memory if memory is not None else total_memory() // 4
     entry = ceil(4 * pieces_at_once(planned))
-    block = max(SMALLEST_BLOCK, min(BLOCK, budget // (entry * threads)))
+    block = max(SMALLEST_BLOCK, min(longest, budget // (entry * threads)))
     largest = max((t.numel for t in planned.merged), default=1)
     is_cut = all(scope(t) in ("element", "row") for t in planned.merged)
     piece = min(block, largest) if is_cut else largest

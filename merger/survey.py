@@ -46,7 +46,7 @@ class Survey(Ranking):
 
     def serve(self, piece: Piece) -> Serving:
         """Return a piece, ready to be asked for feeds."""
-        return Serving(self.plan, self.inputs, self, piece, self._device)
+        return Serving(self.plan, self.inputs, self, piece)
 
     def majority(self, serving: Serving, stage: Stage, use: FeedUse) -> float:
         """Return the sign that most entries elect over the tensor or the model: -1, 0 or 1."""

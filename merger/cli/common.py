@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from merger.errors import RecipeError
+from merger.quantities import words_for_bytes as words_for_bytes
 from merger.recipe import Recipe
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -106,20 +107,6 @@ def positive(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, got {text!r}")
     return int(text)
-
-
-def words_for_bytes(count: float) -> str:
-    """Return a number of bytes as people say it.
-
-    Example:
-        >>> words_for_bytes(500), words_for_bytes(4.2 * 2**30)
-        ('500 B', '4.2 GiB')
-    """
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 def _finite(value: Any) -> Any:

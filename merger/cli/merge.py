@@ -21,6 +21,7 @@ from merger.cli.common import (
 from merger.cli.extract import show_adapter
 from merger.cli.progress import progress_bar
 from merger.cli.stopping import stop_on_interrupt
+from merger.devices.names import is_device_name
 from merger.errors import RecipeError
 from merger.layout import read_json
 from merger.progress import Report, check_cancel
@@ -42,9 +43,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--out", metavar="DIR", required=True, type=Path, help="folder to write")
     parser.add_argument(
         "--device",
-        choices=("auto", "cpu", "cuda", "mps"),
+        metavar="DEVICE",
+        type=device,
         default="auto",
-        help="where to compute (default: auto)",
+        help="where to compute: auto, cpu, cuda, cuda:N or mps (default: auto)",
     )
     parser.add_argument("--threads", metavar="N", type=positive, help="processor threads to use")
     parser.add_argument("--memory", metavar="SIZE", type=size, help="memory to use, such as 4GiB")
@@ -80,6 +82,13 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def device(text: str) -> str:
+    """Return the name of a device, which need not be here."""
+    if not is_device_name(text):
+        raise argparse.ArgumentTypeError(f"must be auto, cpu, cuda, cuda:N or mps, got {text!r}")
+    return text
+
+
 def run(args: argparse.Namespace) -> int:
     """Merge; with --check the exit code is 1 when the result is not fit for use."""
     recipe = read_recipe(args.recipe)
@@ -94,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         _write_adapter(args, recipe)
         return 0
     scores = None if args.scores is None else read_json(args.scores)
+    notes: list[str] = []
     with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
         from merger.engine import merge  # noqa: PLC0415  (imports torch)
 
@@ -109,14 +119,17 @@ def run(args: argparse.Namespace) -> int:
             cancel=cancel,
             shard_bytes=args.shard_size or SHARD_BYTES,
             scores=scores,
+            tell=notes.append,
         )
+    for note in notes:
+        print(f"note: {visible(note)}", file=sys.stderr)
     from merger.outcome import outcome_of  # noqa: PLC0415  (only once there is one)
 
     outcome = outcome_of(path, recipe)
     checks = _check(args, path) if args.check else []
     if args.json:
         told = {"check": [check.to_json() for check in checks]} if args.check else {}
-        print_json(outcome | told)
+        print_json(outcome | ({"notes": notes} if notes else {}) | told)
     else:
         size_text = words_for_bytes(outcome["bytes"])
         print(f"{visible(outcome['path'])}: {len(outcome['files'])} files, {size_text}")

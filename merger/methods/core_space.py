@@ -235,7 +235,7 @@ def _dare(cores: Cores, draws: Tensor, density: float) -> Tensor:
         for i, own in enumerate(draws):
             # A core is at most as large as its matrix, which there is a draw for each entry of.
             core = cores[i]
-            dropped = own[: core.numel()].reshape(core.shape) >= density
+            dropped = (own[: core.numel()].reshape(core.shape) >= density).to(core.device)
             merged += core.masked_fill_(dropped, 0.0).div_(density)
             del core, dropped
     return merged
