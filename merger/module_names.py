@@ -50,7 +50,12 @@ def parameter_names(model: Checkpoint) -> Names:
     except TaskError:
         return NOTHING
     by_id = {id(p): name for name, p in built.module.named_parameters()}
-    found = {key: by_id[id(p[0])] for key, p in built.by_key.items() if id(p[0]) in by_id}
+    # A part of a larger parameter, as an expert of a mixture is, has no name of its own there.
+    found = {
+        keys[0]: by_id[id(parameters[0])]
+        for keys, parameters in built.filled.items()
+        if len(keys) == 1 and id(parameters[0]) in by_id
+    }
     return Names(found, _shared(list(built.module.named_parameters(remove_duplicate=False))))
 
 

@@ -8,6 +8,7 @@ then says where its numbers came from.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -32,13 +33,19 @@ class NamedModule:
 
     Args:
         module: The model, in float32, its numbers still to be loaded.
-        by_key: For each name on disk, the parameters (or buffers) it fills.
+        filled: The parameters (or buffers) that names on disk fill: mostly one name a whole one,
+            several of them one after the other where transformers keeps experts in one tensor.
         label: The architecture, for messages.
     """
 
     module: PreTrainedModel
-    by_key: Mapping[str, tuple[Tensor, ...]]
+    filled: Mapping[tuple[str, ...], tuple[Tensor, ...]]
     label: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names on disk that the model uses, sorted."""
+        return tuple(sorted(key for keys in self.filled for key in keys))
 
 
 def quiet_transformers() -> None:
@@ -124,22 +131,45 @@ def _match(
     starts: Mapping[int, str],
     shapes: Mapping[str, tuple[int, ...]],
     label: str,
-) -> dict[str, tuple[Tensor, ...]]:
-    found: dict[str, list[Tensor]] = {}
+) -> dict[tuple[str, ...], tuple[Tensor, ...]]:
+    found: dict[tuple[str, ...], list[Tensor]] = {}
     for name, tensor in _stored(module):
         if not tensor.is_floating_point() or not tensor.numel():
             continue
-        bits = tensor.detach().contiguous().view(torch.int32).flatten()
-        first = int(bits[0])
-        key = starts.get(first)
-        whole = torch.arange(first, first + bits.numel(), dtype=torch.int32)
-        if key is None or tuple(tensor.shape) != shapes[key] or not torch.equal(bits, whole):
+        keys = _keys_of(tensor.detach().contiguous().view(torch.int32).flatten(), starts, shapes)
+        if not keys or (len(keys) == 1 and tuple(tensor.shape) != shapes[keys[0]]):
             raise TaskError(
-                f"{label}: {NOT_LIVE}, {name} is no plain copy of one tensor on disk.",
+                f"{label}: {NOT_LIVE}, {name} is no plain copy of tensors on disk.",
                 "Everything but scores works.",
             )
-        found.setdefault(key, []).append(tensor)
-    return {key: tuple(tensors) for key, tensors in found.items()}
+        found.setdefault(keys, []).append(tensor)
+    twice = [key for key, n in Counter(key for keys in found for key in keys).items() if n > 1]
+    if twice:
+        raise TaskError(
+            f"{label}: {NOT_LIVE}, {twice[0]} is a part of several of its tensors.",
+            "Everything but scores works.",
+        )
+    return {keys: tuple(tensors) for keys, tensors in found.items()}
+
+
+def _keys_of(
+    bits: Tensor, starts: Mapping[int, str], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[str, ...]:
+    """Return which whole tensors on disk stand in a parameter one after the other, if any do."""
+    keys: list[str] = []
+    at = 0
+    while at < bits.numel():
+        first = int(bits[at])
+        key = starts.get(first)
+        if key is None:
+            return ()
+        size = prod(shapes[key])
+        whole = torch.arange(first, first + size, dtype=torch.int32)
+        if not torch.equal(bits[at : at + size], whole):
+            return ()
+        keys.append(key)
+        at += size
+    return tuple(keys)
 
 
 def _stored(module: nn.Module) -> list[tuple[str, Tensor]]:

@@ -31,25 +31,25 @@ class Runner:
         self.label = named.label
         self.config = named.module.config
         self._views: dict[str, Tensor] = {}
-        slots = {key: shapes[key] for key in sorted(named.by_key)}
         starts, size = {}, 0
-        for key, shape in slots.items():
-            starts[key] = size
-            size += -(-prod(shape) // ALIGN) * ALIGN
+        for keys in sorted(named.filled):
+            starts[keys] = size
+            size += -(-sum(prod(shapes[key]) for key in keys) // ALIGN) * ALIGN
         self._flat = torch.zeros(size + ALIGN, dtype=torch.float32)
         # The allocator promises 64 bytes on every platform we know; make sure of it anyway.
         skew = (-self._flat.data_ptr() // 4) % ALIGN
-        for key, shape in slots.items():
-            start = starts[key] + skew
-            view = self._flat[start : start + prod(shape)].view(shape)
-            self._views[key] = view
-            for parameter in named.by_key[key]:
-                parameter.data = view
+        for keys, start in starts.items():
+            begin = at = start + skew
+            for key in keys:
+                self._views[key] = self._flat[at : at + prod(shapes[key])].view(shapes[key])
+                at += prod(shapes[key])
+            for parameter in named.filled[keys]:
+                parameter.data = self._flat[begin:at].view(parameter.shape)
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Names on disk that the model uses, sorted; others in a checkpoint are ignored."""
-        return tuple(self._views)
+        return tuple(sorted(self._views))
 
     @property
     def parameters(self) -> int:

@@ -8,7 +8,7 @@ import transformers
 from safetensors.torch import load_file
 
 from merger.errors import TaskError
-from merger.naming import NOT_LIVE, build_module
+from merger.naming import _match, build_module
 from merger.runner import Runner
 from tests.builders import llama_config
 
@@ -92,17 +92,38 @@ def test_gpt2_without_its_prefix_is_found_too() -> None:
         for name, parameter in model.named_parameters()
     }
     named = build_module(config.to_dict() | {"architectures": ["GPT2LMHeadModel"]}, shapes)
-    assert set(named.by_key) == set(shapes)
+    assert set(named.keys) == set(shapes)
 
 
-def test_fused_experts_are_refused(tmp_path: Path) -> None:
-    config = transformers.MixtralConfig(
-        **SMALL, num_key_value_heads=2, vocab_size=50, num_local_experts=2
-    )
-    model = transformers.MixtralForCausalLM(config)
-    tensors = saved(model, tmp_path)
-    with pytest.raises(TaskError, match=NOT_LIVE):
-        runner_of(model, tensors)
+MIXTURES = {
+    "Mixtral": {"num_local_experts": 3},
+    "Qwen2Moe": {
+        "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12,
+        "shared_expert_intermediate_size": 20,
+    },
+    "Olmoe": {"num_experts": 4, "num_experts_per_tok": 2},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", MIXTURES)
+def test_experts_that_are_kept_in_one_tensor_answer_too(tmp_path: Path, family: str) -> None:
+    settings = SMALL | MIXTURES[family] | {"num_key_value_heads": 2, "vocab_size": 50}
+    config = getattr(transformers, f"{family}Config")(**settings, pad_token_id=0)
+    model = getattr(transformers, f"{family}ForCausalLM")(config).eval()
+    runner = check_same_answers(model, tmp_path, {"input_ids": torch.tensor([[3, 1, 4, 1, 5]])})
+    assert any(".experts.2." in key for key in runner.keys)
+
+
+def test_a_turned_tensor_is_refused(tmp_path: Path) -> None:
+    class Turned(torch.nn.Module):
+        def __init__(self, values: torch.Tensor) -> None:
+            super().__init__()
+            self.w = torch.nn.Parameter(values.t().contiguous())
+
+    bits = torch.arange(0x00800000, 0x00800000 + 6, dtype=torch.int32)
+    module = Turned(bits.view(torch.float32).reshape(2, 3))
+    with pytest.raises(TaskError, match="w is no plain copy of tensors on disk"):
+        _match(module, {0x00800000: "w"}, {"w": (2, 3)}, "Turned")
 
 
 def test_a_missing_tensor_is_refused_by_name(tmp_path: Path) -> None:
