@@ -47,7 +47,9 @@ def run_import(args: argparse.Namespace) -> None:
     from merger.recipe_yaml import read_text  # noqa: PLC0415  (yaml only where it is read)
 
     # Relative paths start from the current folder, for mergekit as for us.
-    found = import_mergekit(read_text(args.config), tensor_names=_tensor_names, raw=args.raw)
+    found = import_mergekit(
+        read_text(args.config), tensor_names=_tensor_names, raw=args.raw, beside=args.out
+    )
     from merger.mergekit.models import stage_file  # noqa: PLC0415  (with the import)
 
     several = len(found) > 1

@@ -1,7 +1,7 @@
 """mergekit's way to name a model, and the source that means the same here."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ def _read_text(text: str, where: str) -> Model:
 def source_of(
     model: Model,
     base: Model | None,
-    stages: Collection[str],
+    stages: Mapping[str, str],
     folder: Path | None,
     where: str,
 ) -> str:
@@ -69,7 +69,7 @@ def source_of(
     Args:
         model: The model.
         base: The configuration's base, on which adapters are put here.
-        stages: Names of the other documents, each of which becomes a recipe.
+        stages: Where the recipe of each other document is, by its name.
         folder: Where relative paths start.
         where: For messages.
     Raises:
@@ -78,7 +78,7 @@ def source_of(
     if model.adapter is not None:
         return _adapter_source(model, base, folder, where)
     if model.path in stages:
-        return f"recipe:{stage_file(model.path)}"
+        return f"recipe:{stages[model.path]}"
     if _is_path(model.path, folder):
         return f"file:{model.path}"
     if REPOSITORY.fullmatch(model.path):
@@ -107,9 +107,13 @@ def _adapter_source(model: Model, base: Model | None, folder: Path | None, where
             f"{where}: the adapter {model.adapter[:80]!r} is on another model than base_model.",
             "Adapters are put on the recipe's base: merge this one into its model first.",
         )
-    if not _is_path(model.adapter, folder):
-        raise RecipeError(
-            f"{where}: the adapter {model.adapter[:80]!r} must be a folder.",
-            "Download it and write its path.",
-        )
-    return f"lora:{model.adapter}"
+    if _is_path(model.adapter, folder):
+        return f"lora:{model.adapter}"
+    if REPOSITORY.fullmatch(model.adapter):
+        revision = model.adapter_revision
+        return f"lora:hub:{model.adapter}" + (f"@{revision}" if revision else "")
+    raise RecipeError(
+        f"{where}: the adapter {model.adapter[:80]!r} is neither a folder nor a name such as "
+        "org/name.",
+        "Check the path.",
+    )

@@ -10,7 +10,7 @@ from merger.layers import Run, layers_source
 from merger.mergekit.document import Document, Input, read_document
 from merger.mergekit.findings import Finding, Findings
 from merger.mergekit.inputs import split_inputs
-from merger.mergekit.models import Model, source_of
+from merger.mergekit.models import Model, source_of, stage_file
 from merger.mergekit.probabilities import check_probabilities
 from merger.mergekit.rules import build_rules
 from merger.mergekit.settled import Settled
@@ -60,6 +60,7 @@ def import_mergekit(
     folder: Path | None = None,
     tensor_names: TensorNames | None = None,
     raw: bool = False,
+    beside: Path | None = None,
 ) -> list[Imported]:
     """Read a configuration of mergekit's, and say what it passes over in silence.
 
@@ -68,11 +69,12 @@ def import_mergekit(
         folder: Where relative paths start.
         tensor_names: Returns the tensor names of a source, or None where it is not at hand.
         raw: Read it as `mergekit-pytorch` does, which knows no layers.
+        beside: Folder that the recipes of stages are written to, as seen from `folder`.
     Raises:
         RecipeError: not a configuration, or something that has no counterpart here.
     """
     documents = parse_configurations(text)
-    stages: list[str] = []
+    stages: dict[str, str] = {}
     found: list[Imported] = []
     for i, data in enumerate(documents):
         findings = Findings()
@@ -87,7 +89,8 @@ def import_mergekit(
                 "Add 'name: …' to it.",
             )
         found.append(_Reader(document, findings, stages, folder, tensor_names, raw).read())
-        stages += [document.name] if document.name is not None else []
+        if document.name is not None:
+            stages[document.name] = str((beside or Path()) / stage_file(document.name))
     return found
 
 
@@ -98,14 +101,14 @@ class _Reader:
         self,
         document: Document,
         findings: Findings,
-        stages: Sequence[str],
+        stages: Mapping[str, str],
         folder: Path | None,
         tensor_names: TensorNames | None,
         raw: bool,
     ) -> None:
         self.document = document
         self.findings = findings
-        self.stages = tuple(stages)
+        self.stages = dict(stages)
         self.folder = folder
         self.tensor_names = tensor_names
         split = [(one, *split_inputs(document, one, findings)) for one in document.slices]

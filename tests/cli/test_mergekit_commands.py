@@ -71,6 +71,8 @@ def test_stages_are_written_side_by_side(run, family, tmp_path):
     assert run("import-mergekit", path, "--out", tmp_path / "stages").code == 0
     names = sorted(p.name for p in (tmp_path / "stages").iterdir())
     assert names == ["mean.yaml", "recipe.yaml"]
+    said = run("merge", tmp_path / "stages" / "recipe.yaml", "--out", tmp_path / "out")
+    assert said.code == 0, said.err
 
 
 def test_a_frankenmerge_goes_from_configuration_to_a_model_that_answers(run, family, tmp_path):

@@ -189,6 +189,9 @@ def test_folders_hub_names_and_adapters_become_sources(tmp_path: Path):
     assert [e.source for e in recipe.experts] == ["file:mine", "hub:org/b@v1", "lora:adapter"]
     with pytest.raises(RecipeError, match="is on another model than base_model"):
         one(config("ties", models="[org/b+adapter]"), folder=tmp_path)
+    hub = "[{model: org/base+org/lora@v2, parameters: {weight: 1}}]"
+    (expert,) = one(config("ties", models=hub)).recipe.experts
+    assert expert.source == "lora:hub:org/lora@v2"
 
 
 @pytest.mark.parametrize(
