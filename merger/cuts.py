@@ -1,7 +1,7 @@
 """Find exact cuts: the magnitude above which exactly k entries lie, ties by lowest index."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -82,8 +82,14 @@ def _narrow(magnitudes: np.ndarray, k: int) -> tuple[int, np.ndarray]:
     return (above, near) if above < k <= above + len(near) else (0, magnitudes)
 
 
-def survives(magnitudes: np.ndarray, cut: Cut, first: int) -> np.ndarray:
-    """Return which of these magnitudes survive; `first` is the index of the first one."""
+def survives(magnitudes: Any, cut: Cut, first: int) -> Any:
+    """Return which of these magnitudes survive, an array or a tensor of any device.
+
+    Args:
+        magnitudes: Flat, in canonical order.
+        cut: Which to keep.
+        first: Index of the first one.
+    """
     threshold = np.float32(cut.threshold)
     if cut.last >= first + len(magnitudes) - 1:
         return magnitudes >= threshold

@@ -28,11 +28,12 @@ class Ranking(Passes):
 
     def mask(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return 1 where entries of the piece survive a cut and 0 elsewhere, (n, length)."""
-        looked_at = self._magnitudes(serving, stage, use.of)
+        looked_at = self._looked_at(serving, stage, use.of).abs()
         first = self.index_of(serving.piece, stage, use.of)
-        for row, cut in zip(looked_at, self.cuts(serving.piece.first, stage, use), strict=True):
+        rows = looked_at.numpy() if self.inputs.device == "cpu" else looked_at
+        for row, cut in zip(rows, self.cuts(serving.piece.first, stage, use), strict=True):
             row[:] = survives(row, cut, first)
-        return torch.from_numpy(looked_at).to(self._device)
+        return looked_at
 
     def cuts(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> list[Cut]:
         """Return each expert's cut for this tensor."""
@@ -73,13 +74,14 @@ class Ranking(Passes):
 
     def _magnitudes(self, serving: Serving, stage: Stage, of: Of) -> np.ndarray:
         """Return |values| that a cut ranks, (n, length); coefficients do not count."""
+        return self._looked_at(serving, stage, of).abs().cpu().numpy()
+
+    def _looked_at(self, serving: Serving, stage: Stage, of: Of) -> Tensor:
         if of.on is None:
-            values = serving.deltas(stage)
-        elif of.nonzero:
-            values = serving.costly(stage, of)
-        else:
-            values = serving.evaluate(stage, signature_of(of.on), weighted=False)
-        return values.abs().cpu().numpy()
+            return serving.deltas(stage)
+        if of.nonzero:
+            return serving.costly(stage, of)
+        return serving.evaluate(stage, signature_of(of.on), weighted=False)
 
     def _tensor_cuts(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> list[Cut]:
         shares = _shares(stage.knobs(tensor.settings)[use.of.knob], self.plan.n)

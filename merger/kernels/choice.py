@@ -47,13 +47,15 @@ class FastForms:
         self._stage = plan.stages[0]
         large = plan.numel * plan.n >= SMALLEST
         plain = len(plan.stages) == 1 and inputs.only_differences
-        self._is_there = device == "cpu" and large and plain
+        self._is_there = large and plain
+        # Statistics are of what is stored, and the processor has it first; a GPU merges by itself.
+        self._merges = device == "cpu"
         self._fitting: dict[str, bool] = {}
         self._forms = Forms(plan, self._read_changes)
 
     def scope(self, tensor: TensorPlan) -> str | None:
         """Return the smallest piece that the faster form of a tensor works on, if it has one."""
-        if tensor.out_dtype not in DTYPES or not self._fits(tensor):
+        if not self._merges or tensor.out_dtype not in DTYPES or not self._fits(tensor):
             return None
         if self._plan.method.linear is not None:
             return self._plan.scope_at(tensor.settings)

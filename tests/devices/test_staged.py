@@ -54,8 +54,10 @@ def test_every_method_gives_the_bits_of_the_processor(name: str, kind: str) -> N
     n = experts_of(name)
     base, experts = checkpoints(n, mixed=True)
     Rules.peak = 0
+    # Solvers that go on for hundreds of steps do the same things in each.
+    short = {"steps": 3} if any(p.name == "steps" for p in METHODS[name].params) else {}
     for settings in variants(name, n):
-        assert_same(plan_of(name, base, experts, settings), base, experts, kind, size=40)
+        assert_same(plan_of(name, base, experts, short | settings), base, experts, kind, size=40)
     assert (Rules.peak > 0) == (kind == "far")
 
 
