@@ -77,14 +77,20 @@ def paired_difference(
     return _normal(value, d, size)
 
 
-def mean_interval(parts: Sequence[Interval]) -> Interval:
-    """Return the mean over tasks, each task measured on examples of its own."""
+def mean_interval(parts: Sequence[Interval], weights: Sequence[float] | None = None) -> Interval:
+    """Return the mean over tasks, each task measured on examples of its own.
+
+    Args:
+        parts: The tasks' intervals.
+        weights: How much each counts, adding up to 1; None for all alike.
+    """
     if not parts:
         return Interval(float("nan"), float("-inf"), float("inf"))
-    value = float(np.mean([p.value for p in parts]))
-    down = float(np.sqrt(sum((p.value - p.low) ** 2 for p in parts))) / len(parts)
-    up = float(np.sqrt(sum((p.high - p.value) ** 2 for p in parts))) / len(parts)
-    return Interval(value, value - down, value + up)
+    shares = np.full(len(parts), 1.0 / len(parts)) if weights is None else np.array(weights)
+    ends = np.array([[p.value, p.value - p.low, p.high - p.value] for p in parts])
+    value = float(np.mean(ends[:, 0]) if weights is None else shares @ ends[:, 0])
+    down, up = np.sqrt(((shares[:, None] * ends[:, 1:]) ** 2).sum(0))
+    return Interval(value, value - float(down), value + float(up))
 
 
 def _counted(value: float, d: np.ndarray) -> Interval:

@@ -12,7 +12,7 @@ import numpy as np
 
 from merger.checkpoint import Checkpoint
 from merger.errors import TaskError
-from merger.intervals import Interval, paired_difference, wilson
+from merger.intervals import Interval, mean_interval, paired_difference, wilson
 from merger.kept import KeptAnswers
 from merger.parts import owner_of
 from merger.progress import Report
@@ -60,6 +60,7 @@ class ScoreReport:
         worst: The task that is furthest from its expert's best.
         digest: The recipe's digest, or the content id of a saved model.
         notes: What exactly was measured, a sentence a task; for people, not in the JSON shape.
+        groups: Groups of tasks that were asked for, put together as their harness does.
     """
 
     split: str
@@ -69,12 +70,14 @@ class ScoreReport:
     worst: str | None
     digest: str
     notes: tuple[str, ...] = ()
+    groups: tuple[TaskScore, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the plain data that the command line and the endpoints give."""
         plain = asdict(self) | {"tasks": [asdict(task) for task in self.tasks]}
-        del plain["notes"]
-        return plain
+        del plain["notes"], plain["groups"]
+        # Only where there are any: tasks alone have the shape they always had.
+        return plain | ({"groups": [asdict(one) for one in self.groups]} if self.groups else {})
 
 
 def score(
@@ -153,7 +156,35 @@ def summarise(full: FullScore, tasks: Sequence[Task], best: Best | None = None) 
         for task in tasks
     )
     notes = tuple(f"{t.name}: {t.about}" for t in tasks if isinstance(t, Explained) and t.about)
-    return replace(report_of(full.digest, full.split, rows), notes=notes)
+    groups, said = _groups(tasks, rows)
+    found = report_of(full.digest, full.split, rows)
+    return replace(found, notes=(*notes, *said), groups=groups)
+
+
+def _groups(
+    tasks: Sequence[Task], rows: Sequence[TaskScore]
+) -> tuple[tuple[TaskScore, ...], tuple[str, ...]]:
+    """Return the scores of groups that tasks were named by, and how each is put together."""
+    named = {id(group): group for task in tasks if (group := getattr(task, "group", None))}
+    by_name = {row.task: row for row in rows}
+    found: dict[str, TaskScore] = {}
+    said: list[str] = []
+    for group in named.values():
+        mine = [task for task in tasks if getattr(task, "group", None) is group]
+        scores = {t.name: (by_name[t.name].value, by_name[t.name].n) for t in mine}
+        for one in group.together(mine, scores):
+            inside = [by_name[name] for name in one.weights]
+            ends = [Interval(row.value, row.low, row.high) for row in inside]
+            at = mean_interval(ends, list(one.weights.values()))
+            n = sum(row.n for row in inside)
+            row = TaskScore(one.name, one.metric, one.value, at.low, at.high, n, None)
+            if found.setdefault(one.name, row) is row:
+                how = "weighted by documents" if one.by_size else "each counting the same"
+                said.append(
+                    f"{one.name}: the mean of {len(inside)} tasks, {how}, as "
+                    "lm-evaluation-harness puts them together; its interval joins theirs."
+                )
+    return tuple(found.values()), tuple(said)
 
 
 def report_of(digest: str, split: str, rows: tuple[TaskScore, ...]) -> ScoreReport:

@@ -91,7 +91,7 @@ def print_score(found: "ScoreReport") -> None:
             f"{row.n:,} {UNITS[row.metric]}",
             "" if row.normalised is None else f"{row.normalised:.3f}",
         )
-        for row in found.tasks
+        for row in (*found.tasks, *found.groups)
     ]
     print_table(("TASK", "METRIC", "SCORE", "95 % INTERVAL", "N", "OF ITS BEST"), rows)
     what = f"{found.split} split"

@@ -12,7 +12,7 @@ from merger.tasks.classify import HEADS as TEXT_HEADS
 from merger.tasks.finding import find_text_tasks, tasks_in
 from merger.tasks.image_folder import HEADS as IMAGE_HEADS
 from merger.tasks.names import parse_name
-from merger.tasks.opening import MissingFile, has_head, open_task
+from merger.tasks.opening import MissingFile, has_head, open_tasks
 from merger.tasks.text import TextTask, is_causal
 from merger.tasks.zoo import fits_zoo, zoo_tasks
 
@@ -93,18 +93,19 @@ def choose_tasks(
     for text in dict.fromkeys(names):
         parsed = None if text in by_name else parse_name(text)
         if parsed is None:
-            task = pick_tasks([text], known)[0]
+            opened = pick_tasks([text], known)[:1]
         else:
             try:
-                task = open_task(parsed, reference, base_dir)
+                opened = open_tasks(parsed, reference, base_dir)
             except MissingFile as error:
                 hint = did_you_mean(text, by_name) or error.hint
                 raise TaskError(error.message, hint) from error
-        if chosen.setdefault(task.name, task) is not task:
-            raise TaskError(
-                f"{task.name}: two of these tasks have this name.",
-                "Give one of them another, with name=NAME.",
-            )
+        for task in opened:
+            if chosen.setdefault(task.name, task) is not task:
+                raise TaskError(
+                    f"{task.name}: two of these tasks have this name.",
+                    "Give one of them another, with name=NAME.",
+                )
     return tuple(chosen.values())
 
 

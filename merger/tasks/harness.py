@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ from merger.checkpoint import Checkpoint
 from merger.errors import TaskError, did_you_mean
 from merger.runner import Runner
 from merger.tasks.base import Metric, Outcomes, Pause, check_split
+from merger.tasks.harness_chat import Chat, chat_of
 from merger.tasks.harness_docs import Dealt, deal, plain
 from merger.tasks.harness_model import HarnessModel
 from merger.tasks.names import TaskName
@@ -63,11 +64,15 @@ class HarnessTask:
         called: Its name and options.
         model_folder: Folder of the base, for its tokenizer.
         include: A folder with task files to use instead of the harness's own; for tests.
+        opened: The harness's own task, where its group was loaded already.
+        group: The group that it was named by, if it was.
     """
 
     called: TaskName
     model_folder: Path
     include: Path | None = None
+    opened: Any = field(default=None, compare=False)
+    group: Any = field(default=None, compare=False)
 
     expert: str | None = None
 
@@ -84,7 +89,7 @@ class HarnessTask:
     @property
     def metric(self) -> Metric:
         """Accuracy for a metric of right or wrong answers, else bits per byte."""
-        return "accuracy" if self._counted in SHARES else "bits_per_byte"
+        return "accuracy" if self.counted in SHARES else "bits_per_byte"
 
     @property
     def higher_is_better(self) -> bool:
@@ -102,8 +107,8 @@ class HarnessTask:
         version = import_module("importlib.metadata").version("lm_eval")
         shots = self._task.config.num_fewshot or 0
         return (
-            f"{self._counted} of lm-evaluation-harness {version}, {shots} examples in the prompt, "
-            f"no chat template; {self._dealt.words}."
+            f"{self.counted} of lm-evaluation-harness {version}, {shots} examples in the prompt, "
+            f"{self._chat.words}; {self._dealt.words}."
         )
 
     @property
@@ -114,8 +119,10 @@ class HarnessTask:
     @cached_property
     def _content(self) -> str:
         mark = hashlib.blake2b(repr(sorted(self.called.options.items())).encode(), digest_size=16)
-        mark.update(f"{self.title} {self._task.VERSION} {self._counted}".encode())
+        mark.update(f"{self.title} {self._task.VERSION} {self.counted}".encode())
         mark.update(tokenizer_digest(self.model_folder).encode())
+        # The template may lie in a file of its own.
+        mark.update(self._chat.check(self.name, open_tokenizer(self.model_folder)).encode())
         mark.update(json.dumps(self._task.dump_config(), sort_keys=True, default=str).encode())
         for split, docs in sorted(self._docs.items()):
             mark.update("\n".join([split, *map(plain, docs)]).encode())
@@ -142,7 +149,9 @@ class HarnessTask:
         check_split(split)
         docs = self._docs[split]
         chosen = np.arange(len(docs)) if index is None else index
-        model = HarnessModel(runner, open_tokenizer(self.model_folder))
+        tokenizer = open_tokenizer(self.model_folder)
+        self._chat.check(self.name, tokenizer)
+        model = HarnessModel(runner, tokenizer)
         values: list[Any] = []
         for start in range(0, len(chosen), CHUNK):
             if pause is not None:
@@ -157,10 +166,16 @@ class HarnessTask:
             # By document, so that a part of them is asked the same as all of them.
             task.set_fewshot_seed(SEED)
             context = task.fewshot_context(
-                doc, task.config.num_fewshot or 0, gen_prefix=task.doc_to_prefix(doc)
+                doc,
+                task.config.num_fewshot or 0,
+                gen_prefix=task.doc_to_prefix(doc),
+                **self._chat.settings(model.tokenizer),
             )
             made = task.construct_requests(
-                doc=doc, ctx=context, metadata=(self.title, i, task.config.repeats)
+                doc=doc,
+                ctx=context,
+                metadata=(self.title, i, task.config.repeats),
+                **self._chat.of_requests(model.tokenizer),
             )
             asked.append(made if isinstance(made, list) else [made])
         flat = [request for requests in asked for request in requests]
@@ -175,7 +190,7 @@ class HarnessTask:
         found = []
         for doc, requests in zip(docs, asked, strict=True):
             answers = [request.filtered_resps[first] for request in requests]
-            found.append(task.process_results(doc, answers)[self._counted])
+            found.append(task.process_results(doc, answers)[self.counted])
         return found
 
     def _outcomes(self, values: Sequence[Any], groups: np.ndarray) -> Outcomes:
@@ -185,7 +200,7 @@ class HarnessTask:
         top = np.array([float(value) for value in values])
         if not np.isin(top, (0.0, 1.0)).all():
             raise TaskError(
-                f"{self.name}: {self._counted} must be right or wrong for each document, got "
+                f"{self.name}: {self.counted} must be right or wrong for each document, got "
                 f"{top[~np.isin(top, (0.0, 1.0))][0]:g}.",
                 "Choose another with metric=NAME.",
             )
@@ -193,7 +208,7 @@ class HarnessTask:
 
     @cached_property
     def _task(self) -> Any:
-        manager = _manager(self.include)
+        manager = manager_of(self.include)
         if self.title not in manager.all_tasks:
             raise TaskError(
                 f"lm-eval has no task {self.title!r}.", did_you_mean(self.title, manager.all_tasks)
@@ -201,16 +216,9 @@ class HarnessTask:
         if self.title not in manager.all_subtasks:
             raise TaskError(
                 f"{self.name}: is a group of tasks of lm-eval, not one task.",
-                "Name the ones that you mean, each as lm-eval:NAME.",
+                "Score it with the command score, or name its tasks, each as lm-eval:NAME.",
             )
-        try:
-            task = manager.load(self.title)["tasks"][self.title]
-        except Exception as error:  # noqa: BLE001  (data sets are fetched here, by any means)
-            first = "".join(str(error).strip().splitlines()[:1])[:200]
-            raise TaskError(
-                f"{self.name}: its examples could not be read ({type(error).__name__}: {first}).",
-                "Fetch them once with a connection to the Hub, or choose another task.",
-            ) from error
+        task = self.opened if self.opened is not None else self.load()["tasks"][self.title]
         if getattr(task, "UNSAFE_CODE", False) or getattr(task, "MULTIMODAL", False):
             raise TaskError(
                 f"{self.name}: runs code that models write, or needs images or sound.",
@@ -221,8 +229,18 @@ class HarnessTask:
             task.set_config("num_fewshot", int(shots))
         return task
 
+    @property
+    def filter(self) -> str:
+        """The name of the filter whose answers count: the first."""
+        return self._task._filters[0].name
+
     @cached_property
-    def _counted(self) -> str:
+    def _chat(self) -> Chat:
+        return chat_of(self.called)
+
+    @cached_property
+    def counted(self) -> str:
+        """The metric of the harness that counts."""
         known = list(self._task.higher_is_better())
         usable = [metric for metric in (*SHARES, *BYTES) if metric in known]
         wanted = self.called.options.get("metric", usable[0] if usable else "")
@@ -233,6 +251,21 @@ class HarnessTask:
                 "Choose one with metric=NAME, or another task.",
             )
         return wanted
+
+    def load(self) -> Mapping[str, Any]:
+        """Return what the harness finds under this name: tasks, and groups of them.
+
+        Raises:
+            TaskError: examples could not be fetched or read.
+        """
+        try:
+            return manager_of(self.include).load(self.title)
+        except Exception as error:  # noqa: BLE001  (data sets are fetched here, by any means)
+            first = "".join(str(error).strip().splitlines()[:1])[:200]
+            raise TaskError(
+                f"{self.name}: its examples could not be read ({type(error).__name__}: {first}).",
+                "Fetch them once with a connection to the Hub, or choose another task.",
+            ) from error
 
     @property
     def _docs(self) -> Mapping[str, Sequence[Any]]:
@@ -247,7 +280,7 @@ class HarnessTask:
 
 
 @cache
-def _manager(include: Path | None) -> Any:
+def manager_of(include: Path | None) -> Any:
     """Return the harness's index of tasks, which takes seconds to make."""
     tasks = import_module("lm_eval.tasks")
     return tasks.TaskManager(include_path=include, include_defaults=include is None)

@@ -33,7 +33,7 @@ class HarnessModel:
 
     def __init__(self, runner: Runner, tokenizer: Any) -> None:
         self._runner = runner
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         known = getattr(runner.config, "max_position_embeddings", None)
         self._longest = known if isinstance(known, int) and known > 1 else LONGEST
         first = tokenizer.bos_token_id
@@ -55,7 +55,7 @@ class HarnessModel:
         found = []
         for (text,) in asked:
             windows = utils.get_rolling_token_windows(
-                token_list=self._tokenizer.encode(text),
+                token_list=self._encode(text),
                 prefix_token=self._first,
                 max_seq_len=self._longest,
                 context_len=1,
@@ -76,16 +76,23 @@ class HarnessModel:
 
     def _pair(self, context: str, following: str) -> Continued:
         if not context:
-            ids = self._tokenizer.encode(following, add_special_tokens=False)
+            ids = self.tokenizer.encode(following, add_special_tokens=False)
             return self._cut((self._first, *ids), 1)
         spaces = len(context) - len(context.rstrip())
         if spaces:
             context, following = context[:-spaces], context[-spaces:] + following
-        whole = self._tokenizer.encode(context + following)
-        start = len(self._tokenizer.encode(context)) if context else 0
+        whole = self._encode(context + following)
+        start = len(self._encode(context)) if context else 0
         if not start:
             whole, start = [self._first, *whole], 1
         return self._cut(tuple(whole), start)
+
+    def _encode(self, text: str) -> list[int]:
+        """Return a text's tokens; a chat template may have set the first one already."""
+        begins = import_module("lm_eval.models.utils").has_bos_prefix
+        if begins(text, self.tokenizer.decode(self._first)):
+            return self.tokenizer.encode(text, add_special_tokens=False)
+        return self.tokenizer.encode(text)
 
     def _cut(self, ids: tuple[int, ...], start: int) -> Continued:
         cut = max(0, len(ids) - self._longest - 1)
@@ -112,7 +119,7 @@ class HarnessModel:
                 f"lm-eval: the task goes on for {most} tokens, the model knows {self._longest}.",
                 "Choose a task with shorter answers.",
             )
-        ids = torch.tensor([self._tokenizer.encode(context)[-room:]])
+        ids = torch.tensor([self._encode(context)[-room:]])
         with torch.inference_mode():
             module: Any = self._runner.module
             every = module.generate(
@@ -121,11 +128,11 @@ class HarnessModel:
                 max_new_tokens=most,
                 do_sample=False,
                 use_cache=True,
-                eos_token_id=self._tokenizer.eos_token_id,
-                pad_token_id=self._tokenizer.eos_token_id or 0,
-                **({"stop_strings": words, "tokenizer": self._tokenizer} if words else {}),
+                eos_token_id=self.tokenizer.eos_token_id,
+                pad_token_id=self.tokenizer.eos_token_id or 0,
+                **({"stop_strings": words, "tokenizer": self.tokenizer} if words else {}),
             )
-        text = self._tokenizer.decode(every[0, ids.shape[1] :], skip_special_tokens=True)
+        text = self.tokenizer.decode(every[0, ids.shape[1] :], skip_special_tokens=True)
         for word in words:
             text = text.split(word)[0] if word else text
         return text

@@ -17,7 +17,7 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "perplexity": ("text", "window", "name"),
         "classify": ("text", "label", "prompt", "most", "name"),
         "images": ("most", "name"),
-        "lm-eval": ("metric", "shots", "docs", "most"),
+        "lm-eval": ("metric", "shots", "docs", "most", "chat", "system", "turns"),
     }
 )
 NUMBERS = {"window": 2, "most": 2, "shots": 0}  # the least that each may be

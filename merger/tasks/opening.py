@@ -55,6 +55,21 @@ def open_task(
     return OPENERS[name.kind](name, path, reference, reference.folder)
 
 
+def open_tasks(name: TaskName, reference: Checkpoint, base_dir: Path | None) -> tuple[Task, ...]:
+    """Return the tasks that a name means: several for a group of lm-eval.
+
+    Args:
+        name: The name, taken apart.
+        reference: As `open_task` takes it.
+        base_dir: As `open_task` takes it.
+    """
+    if name.kind != "lm-eval":
+        return (open_task(name, reference, base_dir),)
+    from merger.tasks.harness_groups import open_harness  # noqa: PLC0415  (optional, slow)
+
+    return open_harness(name, reference)
+
+
 def _text(name: TaskName, path: Path, reference: Checkpoint, folder: Path) -> Task:
     _need_file(name, path)
     kind = PerplexityTask if name.kind == "perplexity" else TextTask

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from merger.scorer import Scorer, float_shapes, read_tensors
 from merger.scoring import summarise
 from merger.tasks.base import Explained, Task
 from merger.tasks.harness import HarnessTask, open_harness_task
+from merger.tasks.harness_groups import expand
+from merger.tasks.harness_model import HarnessModel
 from merger.tasks.names import TaskName, parse_name
+from merger.tasks.tokens import open_tokenizer
 from tests.builders import build_llama_family
 
 lm_eval = pytest.importorskip("lm_eval", reason="lm-evaluation-harness is an optional requirement")
@@ -59,6 +63,20 @@ metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
 }
 
 
+TASKS["pico_few"] = TASKS["pico_choice"]
+BY_SIZE = "{metric: acc, weight_by_size: true}"
+GROUPS = {
+    "pico_all": f"task: [pico_group, pico_shots]\naggregate_metric_list: [{BY_SIZE}]\n",
+    "pico_group": "task: [pico_choice, pico_few]\n"
+    "aggregate_metric_list: [{metric: acc_norm, weight_by_size: false}]\n",
+}
+TEMPLATE = (
+    "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('none') }}{% endif %}"
+    "{{ m['role'][0] }}:{{ m['content'] }} {% endfor %}{% if add_generation_prompt %}a:{% endif %}"
+)
+WITH_SYSTEM = TEMPLATE.replace("{{ raise_exception('none') }}", "")
+
+
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_llama_family(tmp_path_factory.mktemp("family"), train_steps=30)
@@ -78,27 +96,37 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(40)
     ]
     (folder / "docs.jsonl").write_text("\n".join(json.dumps(doc) for doc in docs))
+    (folder / "few.jsonl").write_text("\n".join(json.dumps(doc) for doc in docs[:10]))
+    for name, text in GROUPS.items():
+        (folder / f"{name}.yaml").write_text(f"group: {name}\n{text}")
     for name, text in TASKS.items():
+        docs_of = "few.jsonl" if name == "pico_few" else "docs.jsonl"
         head = (
             f"task: {name}\ndataset_path: json\n"
-            f"dataset_kwargs: {{data_files: {{test: {folder / 'docs.jsonl'}}}}}\n"
+            f"dataset_kwargs: {{data_files: {{test: {folder / docs_of}}}}}\n"
             "test_split: test\nmetadata: {version: 1.0}\n"
         )
         (folder / f"{name}.yaml").write_text(head + text)
     return folder
 
 
-def theirs(folder: Path, tasks: Path, name: str) -> list[dict[str, Any]]:
+def theirs(folder: Path, tasks: Path, name: str, **settings: Any) -> list[dict[str, Any]]:
     """Return what the harness itself says of each document."""
+    found = evaluated(folder, tasks, name, log_samples=True, **settings)
+    return sorted(found["samples"][name], key=lambda row: row["doc_id"])
+
+
+def evaluated(folder: Path, tasks: Path, name: str, **settings: Any) -> dict[str, Any]:
+    """Return what the harness itself finds."""
     from lm_eval.models.huggingface import HFLM
 
     model = HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=4)
     manager = lm_eval.tasks.TaskManager(include_path=str(tasks), include_defaults=False)
     found = lm_eval.simple_evaluate(
-        model, tasks=[name], task_manager=manager, bootstrap_iters=0, log_samples=True
+        model, tasks=[name], task_manager=manager, bootstrap_iters=0, **settings
     )
     assert found is not None
-    return sorted(found["samples"][name], key=lambda row: row["doc_id"])
+    return found
 
 
 def ours(folder: Path, tasks: Path, name: str, **options: str) -> HarnessTask:
@@ -131,6 +159,102 @@ def test_answers_are_those_of_the_harness(
     expected = [float(row[metric]) for row in theirs(family / "alpha", tasks, name)]
     assert found.top.tolist() == expected
     assert isinstance(task, Task) and isinstance(task, Explained)
+
+
+@pytest.fixture(scope="module", params=[WITH_SYSTEM, TEMPLATE], ids=["system", "no system"])
+def talker(
+    request: pytest.FixtureRequest, family: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A model whose tokenizer has a chat template."""
+    folder = shutil.copytree(family / "alpha", tmp_path_factory.mktemp("talker") / "alpha")
+    (folder / "chat_template.jinja").write_text(request.param)
+    return folder
+
+
+@pytest.mark.parametrize("turns", [True, False])
+@pytest.mark.parametrize("system", ["", "abc def."])
+@pytest.mark.parametrize("name", ["pico_shots", "pico_words"])
+def test_chats_are_put_as_the_harness_puts_them(
+    talker: Path, tasks: Path, name: str, turns: bool, system: str
+) -> None:
+    options = {"chat": "yes", "turns": "yes" if turns else "no", "docs": "all"}
+    task = ours(talker, tasks, name, **options | ({"system": system} if system else {}))
+    rows = theirs(
+        talker, tasks, name, apply_chat_template=True, fewshot_as_multiturn=turns,
+        system_instruction=system or None,
+    )  # fmt: skip
+    asked: list[tuple[Any, ...]] = []
+    model = HarnessModel(runner_of(talker), open_tokenizer(talker))
+    for kind in ("loglikelihood", "generate_until"):
+        setattr(model, kind, _noting(getattr(model, kind), asked))
+    counted = task._answer(model, task._docs["test"])
+    assert [float(value) for value in counted] == [float(row[task.counted]) for row in rows]
+    prompts = [pair[0] for row in rows for pair in row["arguments"]]
+    assert [args[0] for args in asked] == prompts
+    assert ("examples as turns" in task.about) is turns and ("system" in task.about) is bool(
+        system
+    )
+
+
+def _noting(ask: Any, asked: list[tuple[Any, ...]]) -> Any:
+    def note(requests: Any) -> Any:
+        asked.extend(requests)
+        return ask(requests)
+
+    return note
+
+
+def test_a_system_instruction_needs_no_template(family: Path, tasks: Path) -> None:
+    task = ours(family / "alpha", tasks, "pico_choice", docs="all", system="abc. ")
+    found = task.predict(runner_of(family / "alpha"), "test")
+    rows = theirs(family / "alpha", tasks, "pico_choice", system_instruction="abc. ")
+    assert found.top.tolist() == [float(row["acc"]) for row in rows]
+
+
+def test_a_template_that_is_not_there_and_switches_that_are_none_are_refused(
+    family: Path, tasks: Path
+) -> None:
+    with pytest.raises(TaskError, match="no chat template"):
+        _ = ours(family / "alpha", tasks, "pico_choice", chat="yes").content
+    with pytest.raises(TaskError, match="chat must be yes or no, got 'maybe'"):
+        _ = ours(family / "alpha", tasks, "pico_choice", chat="maybe").about
+    with pytest.raises(TaskError, match="turns=yes makes turns"):
+        _ = ours(family / "alpha", tasks, "pico_choice", turns="yes").about
+
+
+def test_groups_are_put_together_as_the_harness_does(family: Path, tasks: Path) -> None:
+    saved = FileCheckpoint(family / "alpha")
+    opened = expand(ours(family / "alpha", tasks, "pico_all", docs="all"))
+    assert [task.title for task in opened] == ["pico_choice", "pico_few", "pico_shots"]
+    # What the outer group puts together counts, unless the name asks for another metric.
+    assert [task.counted for task in opened] == ["acc", "acc", "acc"]
+    full = Scorer(saved, opened).full("d", lambda: read_tensors(saved), "test")
+    report = summarise(full, opened)
+    theirs_ = evaluated(family / "alpha", tasks, "pico_all")
+    for row in report.tasks:
+        expected = theirs_["results"][row.task.removeprefix("lm-eval:")]["acc,none"]
+        assert row.value == pytest.approx(expected) and row.low <= row.value <= row.high
+    (group,) = report.groups
+    assert group.value == pytest.approx(theirs_["results"]["pico_all"]["acc,none"])
+    assert (group.task, group.n) == ("lm-eval:pico_all", 90)
+    assert group.low < group.value < group.high
+    assert group.high - group.low < min(row.high - row.low for row in report.tasks)
+    assert "the mean of 3 tasks, weighted by documents" in report.notes[-1]
+    assert [one["task"] for one in report.to_json()["groups"]] == ["lm-eval:pico_all"]
+    assert report.mean == pytest.approx(np.mean([row.value for row in report.tasks]))
+
+
+def test_a_group_whose_tasks_count_the_same_takes_their_plain_mean(
+    family: Path, tasks: Path
+) -> None:
+    saved = FileCheckpoint(family / "alpha")
+    opened = expand(ours(family / "alpha", tasks, "pico_group", docs="all"))
+    assert [task.counted for task in opened] == ["acc_norm", "acc_norm"]
+    full = Scorer(saved, opened).full("d", lambda: read_tensors(saved), "test")
+    (group,) = summarise(full, opened).groups
+    theirs_ = evaluated(family / "alpha", tasks, "pico_group")
+    assert group.value == pytest.approx(theirs_["results"]["pico_group"]["acc_norm,none"])
+    assert expand(ours(family / "alpha", tasks, "pico_choice"))[0].group is None
 
 
 def test_bits_per_byte_are_those_of_the_harness(family: Path, tasks: Path) -> None:
