@@ -64,7 +64,11 @@ def prepare(
     fast = FastForms(plan, inputs, device.name) if fast is None else fast
     survey = Survey(plan, inputs, cache, report, cancel, fast)
     prepared = Prepared(plan, inputs, survey, fast, cancel, device)
-    device.run(survey.take, partial(prepared.bytes_for, None, BLOCK), "")
+    if any(use.feed.surveyed for stage in plan.stages for use in stage.method.feeds):
+        longest = min(BLOCK, max((tensor.numel for tensor in plan.merged), default=0))
+        device.run(survey.take, partial(prepared.bytes_for, None, longest), "")
+    else:
+        survey.take()
     return prepared
 
 
