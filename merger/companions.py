@@ -35,6 +35,24 @@ TOKENIZER = (
     "sentencepiece.bpe.model",
     "source.spm",
     "target.spm",
+    # Of single families: DeBERTa, Whisper, Mistral, BERTweet, LUKE, translators and others.
+    "spm.model",
+    "spm_char.model",
+    "sentencepiece.model",
+    "normalizer.json",
+    "tekken.json",
+    "tiktoken.model",
+    "bpe.codes",
+    "dict.txt",
+    "target_vocab.json",
+    "vocab-src.json",
+    "vocab-tgt.json",
+    "entity_vocab.json",
+    "word_shape.json",
+    "word_pronunciation.json",
+    "byte_maps.json",
+    "emoji.json",
+    "prophetnet.tokenizer",
 )
 
 

@@ -16,6 +16,7 @@ from merger.vocabulary import read_vocabulary, vocabulary_rows
 SPECIALS = ("bos_token", "eos_token", "pad_token")
 UNTOLD = ("transformers_version", "_from_model_config", "eos_token_id", "bos_token_id")
 NAMED = 3
+MODULES = "modules.json"
 
 
 def speech_notes(
@@ -29,7 +30,7 @@ def speech_notes(
         is_chosen: Whether the recipe says which words the result has.
     """
     here = plain(reference)
-    found = []
+    found = [*_pooling(here)]
     for expert in map(plain, experts):
         if expert is here or expert.folder == here.folder:
             continue
@@ -37,6 +38,16 @@ def speech_notes(
             found += _words(here, expert)
         found += [*_template(here, expert), *_specials(here, expert), *_generation(here, expert)]
     return found
+
+
+def _pooling(reference: Checkpoint) -> Iterator[Problem]:
+    if reference.folder is not None and (reference.folder / MODULES).is_file():
+        what = (
+            "it is a model of sentence-transformers, and what this does with the model's answers "
+            "(pooling, scaling) is not copied."
+        )
+        remedy = f"Copy {MODULES} and the folders that it names into the result."
+        yield Problem("note", what, reference.label, remedy)
 
 
 def words_differ(models: Sequence[Checkpoint]) -> bool:

@@ -16,7 +16,10 @@ from merger.tied import EMBEDDINGS, HEADS
 
 TABLE = "tokenizer.json"
 # Tokenizers that are no tokenizer.json; the first two say in plain text which id is which.
-OTHERS = ("vocab.json", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+OTHERS = (
+    "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+    "spm.model", "sentencepiece.model", "spm_char.model", "tekken.json", "tiktoken.model",
+)  # fmt: skip
 ADDED = "added_tokens.json"
 # Offsets that are added to what a head gives, one per token.
 BIASES = (
