@@ -8,6 +8,7 @@ import { button, h } from "./studio/dom.js";
 import { mountExperts } from "./studio/experts.js";
 import { mountExplore } from "./studio/explore.js";
 import { mountFacts } from "./studio/facts.js";
+import { mountHub } from "./studio/hub.js";
 import { mountJob } from "./studio/job.js";
 import { openHelp } from "./studio/help.js";
 import { copyLink, redo, start, stepsInWords, undo } from "./studio/journey.js";
@@ -39,7 +40,7 @@ function sheet(body) {
 
 function buildSidebar(root) {
   const part = () => h("div", {});
-  const [experts, checkup, method, starts, knobs, after, job] = Array.from({ length: 7 }, part);
+  const [experts, hub, checkup, method, starts, knobs, after, job] = Array.from({ length: 8 }, part);
   const line = h("p", { class: "ms-recipe-line", id: "ms-line", tabindex: "0", "aria-label": "Recipe in one line" });
   const mark = h("span", { class: "ms-section__aside", id: "ms-digest" });
   const undoButton = button("Undo", undo, { id: "ms-undo", title: "Undo (z)" });
@@ -52,11 +53,12 @@ function buildSidebar(root) {
     h("div", { class: "ms-sidebar__head" }, sheet(body),
       h("div", { class: "ms-buttons", role: "group", "aria-label": "History and comparison" },
         undoButton, redoButton, pinButton, link, help)),
-    h("div", { class: "ms-sidebar__body", id: "ms-controls" }, section("Experts", h("div", {}, experts, checkup)), section("Method", method),
+    h("div", { class: "ms-sidebar__body", id: "ms-controls" }, section("Experts", h("div", {}, experts, hub, checkup)), section("Method", method),
       starts, section("Settings", knobs), section("Afterwards", after)),
     h("div", { class: "ms-sidebar__foot" }, section("Recipe", h("div", {}, line, job), mark)));
   root.replaceChildren(body);
   mountExperts(experts);
+  mountHub(hub);
   mountCheckup(checkup);
   mountMethod(method);
   mountStarts(starts);

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -315,6 +316,19 @@ def serving() -> Iterator[FakeHub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def hub_environment(hub: FakeHub, folder: Path) -> dict[str, str]:
+    """Return what a program of its own needs to take this for the hub, with a cache of its own."""
+    return {
+        "HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "home"),
+        "HF_HUB_CACHE": str(folder / "cache"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0",
+    }  # fmt: skip
+
+
+def model_files(folder: Path) -> dict[str, bytes]:
+    """Return the files of a model's folder, as a repository has them."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import orjson
 from starlette.responses import Response
 
 from merger.errors import Cancelled, MergeError, RecipeError
+from viz.login import Login
 
 MAX_BODY = 2_000_000
 log = logging.getLogger("mergescope")
@@ -64,14 +65,14 @@ def respond(payload: Mapping[str, Any]) -> Response:
     return Response(orjson.dumps(payload, option=options), media_type="application/json")
 
 
-def answers(handler: Handler) -> Callable[[Any, Any], Response]:
+def answers(handler: Handler) -> Callable[..., Response]:
     """Turn a handler of requests into a server function that never raises."""
 
     @functools.wraps(handler)
-    def call(self: Any, body: Any) -> Response:
+    def call(self: Any, body: Any, login: Login | None = None) -> Response:
         seq = 0
         try:
-            request = read_body(body)
+            request = read_body(body) | {"login": login}
             seq = _seq(request)
             return respond({"seq": seq, **handler(self, request)})
         except Exception as error:  # noqa: BLE001  (this is the place where all of them end)
@@ -82,13 +83,13 @@ def answers(handler: Handler) -> Callable[[Any, Any], Response]:
 
 def async_answers(
     handler: Callable[[Any, dict[str, Any]], Awaitable[dict[str, Any]]],
-) -> Callable[[Any, Any], Awaitable[Response]]:
+) -> Callable[..., Awaitable[Response]]:
     """Turn a handler that waits into a server function that never raises."""
 
     @functools.wraps(handler)
-    async def call(self: Any, body: Any) -> Response:
+    async def call(self: Any, body: Any, login: Login | None = None) -> Response:
         try:
-            return respond(await handler(self, read_body(body)))
+            return respond(await handler(self, read_body(body) | {"login": login}))
         except Exception as error:  # noqa: BLE001  (this is the place where all of them end)
             return respond(_failure(error))
 

@@ -1,6 +1,6 @@
 """From what the page sends to checked recipes and merges: drafts, and the texts of pins."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,11 @@ class Asking:
     """Reads requests of one studio; nothing of them is kept.
 
     Args:
-        catalog: What visitors can pick.
+        catalog_of: Returns what the visitor who sent a request can pick.
         desk: Merges.
     """
 
-    catalog: Catalog
+    catalog_of: Callable[[Mapping[str, Any]], Catalog]
     desk: Desk
 
     def recipe(self, request: Mapping[str, Any], **instead: Any) -> tuple[Recipe, Family]:
@@ -36,8 +36,9 @@ class Asking:
         draft = request.get("draft")
         if not isinstance(draft, dict):
             raise RecipeError("The page sent no recipe.", "Reload it.")
-        recipe = recipe_of(draft | instead, self.catalog)
-        return recipe, self.catalog.family(draft["family"])
+        catalog = self.catalog_of(request)
+        recipe = recipe_of(draft | instead, catalog)
+        return recipe, catalog.family(draft["family"])
 
     def merge(self, request: Mapping[str, Any], **instead: Any) -> tuple[Recipe, Family, Merge]:
         """Return the recipe of the draft that was sent, its models, and its merge."""
@@ -49,8 +50,7 @@ class Asking:
         if not isinstance(text, str):
             return None
         try:
-            recipe = recipe_from_text(text, self.catalog)
-            return recipe if self.catalog.family_of(recipe).id == family.id else None
+            return recipe_from_text(text, Catalog((family,)))
         except MergeError:
             return None
 

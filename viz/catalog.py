@@ -69,6 +69,7 @@ class Family:
         refused: What lies there too and cannot be used: names, and why not.
         layers: How many layers the names of its tensors number.
         granted: Of models of the hub, "org/name@commit"; who may see one is asked at each request.
+        texts: Folders of the host whose texts models of the hub are scored on.
     """
 
     id: str
@@ -84,6 +85,12 @@ class Family:
     refused: tuple[tuple[str, str], ...] = ()
     layers: int = 0
     granted: tuple[str, ...] = ()
+    texts: tuple[Path, ...] = ()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where its `file:` sources are looked for, and what it is scored on."""
+        return self.texts if self.folder is None else (self.folder,)
 
     def choice(self, name: str) -> Choice:
         """Return the expert with this name."""

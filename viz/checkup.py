@@ -72,6 +72,11 @@ def _cost(report: DoctorReport) -> list[dict[str, str]]:
         {"name": "memory", "value": roughly(report.peak_bytes)},
         {"name": "on disk", "value": roughly(report.disk_bytes)},
         {"name": "to merge", "value": in_seconds(report.seconds)},
+        *(
+            [{"name": "to fetch", "value": roughly(report.fetch_bytes)}]
+            if report.fetch_bytes
+            else []
+        ),
     ]
 
 

@@ -79,7 +79,7 @@ class Desk:
             scores=scores,
             pin=_comparable(pin, scores),
             view=view,
-            missing="" if scores is not None else self.why_no_scores(made),
+            missing="" if scores is not None else _missing(family, made, self.why_no_scores(made)),
             base_scores=self._base_scores(made.live),
             curves=self.curves,
         )
@@ -238,6 +238,11 @@ def warm_up(desk: Desk, family: Family, recipe: Recipe) -> None:
             measures.signs(np.ones(len(recipe.experts)))
     except MergeError:
         return  # the first visitor sees the error as a card
+
+
+def _missing(family: Family, made: Merge, why: str) -> str:
+    # What lies beside a folder's models cannot lie beside those of the hub.
+    return family.missing if family.granted and not made.live.tasks else why
 
 
 def _with_base(recipe: Recipe, base: str) -> Recipe:

@@ -5,8 +5,10 @@ from typing import Any
 
 from merger.errors import MergeError, SourceError
 from merger.recipe import Expert, Recipe, plain_value
+from merger.sources import is_hub
 from viz.answers import error_card
 from viz.catalog import Catalog, Family
+from viz.hub_catalog import HubCatalog, names_hub
 from viz.session import KEPT, recipe_from_text, recipe_line, recipe_of
 
 MOST_PINS = 4
@@ -54,6 +56,8 @@ def link_card(error: MergeError, text: str, catalog: Catalog) -> dict[str, Any]:
         recipe = None
     if recipe is None:
         return error_card(error)
+    if isinstance(catalog, HubCatalog) and names_hub(recipe):
+        return error_card(error) | {"hub": _hub_of(recipe) | {"text": text}}
     known = {s for f in catalog.families for s in (f.base, *(c.source for c in f.choices)) if s}
     strange = [e for e in recipe.experts if e.source not in known]
     base = [recipe.base] if recipe.base is not None and recipe.base not in known else []
@@ -73,6 +77,13 @@ def link_card(error: MergeError, text: str, catalog: Catalog) -> dict[str, Any]:
         label = f"Open it without {_listed([e.name for e in strange])}"
         card["offer"] = {"label": label, "text": part.to_yaml()}
     return card
+
+
+def _hub_of(recipe: Recipe) -> dict[str, Any]:
+    """Return what the page looks up for a recipe with models of the hub."""
+    experts = list(dict.fromkeys(e.source for e in recipe.experts if is_hub(e.source)))
+    base = recipe.base if recipe.base is not None and is_hub(recipe.base) else ""
+    return {"label": "Look up its models", "base": base, "experts": experts}
 
 
 def _nearest(recipe: Recipe, catalog: Catalog) -> Family:

@@ -38,6 +38,10 @@ def build_page(studio: Studio) -> gr.Blocks:
                 kpi_strip()
                 _tabs()
         Hook(studio)
+        if studio.hub is not None and studio.hub.login:
+            # Gradio serves the routes of a sign-in where there is such a button; the page has
+            # one of its own, which keeps the recipe.
+            gr.LoginButton(visible=False)
         for name, endpoint in studio.endpoints().items():
             gr.api(endpoint, api_name=name)
     return page

@@ -10,10 +10,10 @@ from viz.catalog import Family
 
 def place_of(family: Family) -> Place:
     """Return where the sources of a family are looked for."""
-    folders = () if family.folder is None else (family.folder,)
-    return Place(roots=SourceRules(folders, granted=family.granted), folders=folders)
+    rules = SourceRules(family.folders, granted=family.granted)
+    return Place(roots=rules, folders=family.folders)
 
 
 def job_rules(family: Family) -> dict[str, Any]:
     """Return what a job about a family may open."""
-    return rules_to_json(() if family.folder is None else (family.folder,), family.granted)
+    return rules_to_json(family.folders, family.granted)

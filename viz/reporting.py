@@ -50,8 +50,9 @@ def look_at(
         cancel: Stops measuring; with None all that is slow is taken to be known.
     """
     desk = asking.desk
-    recipe = recipe_from_text(text_of(request), asking.catalog)
-    family = asking.catalog.family_of(recipe)
+    catalog = asking.catalog_of(request)
+    recipe = recipe_from_text(text_of(request), catalog)
+    family = catalog.family_of(recipe)
     made = desk.merge(recipe, family)
     sent = request.get("pins")
     texts = sent[:MOST_PINS] if isinstance(sent, list) else []

@@ -4,24 +4,40 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gradio as gr
+
 from merger.errors import JobError, RecipeError
+from viz.login import login_from
 
 LONGEST_VISITOR = 80
 PREFIX = "ms_"  # Gradio's components have methods named load, open and so on
 
 
 def plain(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method as a function that Gradio can mark as one the page may call."""
+    """Return a method as a function that Gradio can mark as one the page may call.
+
+    Gradio fills in, by their types, the request and whoever is signed in.
+    """
     if asyncio.iscoroutinefunction(method):
 
-        async def call_later(body: Any) -> Any:
-            return await method(body)
+        async def call_later(
+            body: Any,
+            asked: gr.Request,
+            token: gr.OAuthToken | None,
+            profile: gr.OAuthProfile | None,
+        ) -> Any:
+            return await method(body, login_from(asked, token, profile))
 
         call_later.__name__ = PREFIX + method.__name__
         return call_later
 
-    def call(body: Any) -> Any:
-        return method(body)
+    def call(
+        body: Any,
+        asked: gr.Request,
+        token: gr.OAuthToken | None,
+        profile: gr.OAuthProfile | None,
+    ) -> Any:
+        return method(body, login_from(asked, token, profile))
 
     call.__name__ = PREFIX + method.__name__
     return call

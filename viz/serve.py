@@ -13,6 +13,7 @@ from merger.library import Library
 from merger.workspace import Workspace
 from viz.catalog import Catalog, first_recipe, folder_families, zoo_family
 from viz.desk import warm_up
+from viz.hub_host import HubHost, checked_host
 from viz.jobs_view import download_route
 from viz.look import launch_kwargs
 from viz.page import build_page
@@ -28,6 +29,7 @@ def serve(
     workspace: Path | None,
     models: Sequence[Path],
     space: str | None = None,
+    hub: HubHost | None = None,
 ) -> None:
     """Serve the page until it is stopped.
 
@@ -37,15 +39,17 @@ def serve(
         workspace: Where jobs and scored recipes are kept; None is the user's data folder.
         models: Folders whose subfolders are models; the bundled experts without any.
         space: "owner/name" of the Space this runs on, for links that work outside its frame.
+        hub: How visitors read the hub; None where they do not.
     """
     try:
+        hub = checked_host(hub, host, on_space=bool(space))
         catalog = Catalog((*folder_families(models), zoo_family()))
         place = Workspace(workspace)
     except MergeError as error:
         sys.exit(f"{error.message} {error.hint}".strip())
     limits = Limits(total_bytes=KEEP_BYTES, keep_seconds=KEEP_SECONDS)
     with closing(place), closing(JobRunner(place, limits=limits)) as jobs:
-        studio = Studio(catalog, jobs, Library(place), place, page_url=_page_url(space))
+        studio = Studio(catalog, jobs, Library(place), place, page_url=_page_url(space), hub=hub)
         Thread(target=_warm_up, args=(studio, jobs), daemon=True).start()
         page = build_page(studio)
         page.queue(default_concurrency_limit=None)

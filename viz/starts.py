@@ -74,7 +74,7 @@ class Starts:
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise RecipeError("A seed is a whole number.", "Type one, such as 1.")
         thrown = roll(recipe, seed)
-        draft = draft_of(thrown, self.studio.catalog, request["draft"])
+        draft = draft_of(thrown, self.studio.catalog_of(request), request["draft"])
         return {"draft": draft, "words": recipe_in_words(thrown)}
 
     def _go(self, request: Mapping[str, Any], start: Start | None) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Starts:
             raise RecipeError("There is no such start.", "Pick one of the list.")
         if start.recipe is None:
             raise RecipeError(f"{start.title} cannot be had here.", start.words)
-        draft = draft_of(start.recipe, self.studio.catalog, request["draft"])
+        draft = draft_of(start.recipe, self.studio.catalog_of(request), request["draft"])
         return {"draft": draft, "words": start.words}
 
     def _whole(self, request: Mapping[str, Any]) -> tuple[Recipe, Family, Merge]:

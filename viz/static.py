@@ -23,6 +23,7 @@ STYLES = (
     "checkup.css",
     "compare.css",
     "controls.css",
+    "hub.css",
     "starts.css",
     "tour.css",
     "training.css",

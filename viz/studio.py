@@ -19,7 +19,7 @@ from merger.workspace import Workspace
 from viz.answers import answers, async_answers
 from viz.archive import Archive
 from viz.asking import Asking
-from viz.catalog import Catalog, first_recipe
+from viz.catalog import Catalog
 from viz.checkup import Checkup
 from viz.comparing import Comparing
 from viz.curves import Curves
@@ -27,14 +27,17 @@ from viz.desk import Desk, Merge
 from viz.endpoints import endpoints
 from viz.facts import shown
 from viz.guiding import Guiding
+from viz.hub_desk import HubDesk
+from viz.hub_host import HubHost
 from viz.jobs_view import job_view, next_view, start_merge
 from viz.kpis import kpis
 from viz.library_rows import kept_scores, remember
 from viz.links import link_card, pins_of
 from viz.notes import notes
+from viz.offer import family_view
 from viz.reporting import report_chart, report_facts
 from viz.requests import id_of, plain, text_of, texts_of, view_of, visible_of, visitor_of
-from viz.scene import Scene, colours_of
+from viz.scene import Scene
 from viz.screens import panels
 from viz.session import draft_of, opening, recipe_from_text, recipe_line
 from viz.settling import Settling
@@ -54,6 +57,7 @@ class Studio:
         library: Remembers full scores.
         workspace: Where results lie.
         page_url: Address for links, where the page lives in somebody's frame.
+        hub: How visitors read the hub; None where the host does not allow it.
     """
 
     catalog: Catalog
@@ -61,14 +65,18 @@ class Studio:
     library: Library
     workspace: Workspace
     page_url: str = ""
+    hub: HubHost | None = None
     desk: Desk = field(default_factory=Desk)
     asking: Asking = field(init=False)
     archive: Archive = field(init=False)
     comparing: Comparing = field(init=False)
+    hub_desk: HubDesk = field(init=False)
     settling: Settling = field(default_factory=Settling)
 
     def __post_init__(self) -> None:
-        self.asking = Asking(self.catalog, self.desk)
+        self.hub_desk = HubDesk(self, self.hub)
+        self.catalog_of = self.hub_desk.catalog
+        self.asking = Asking(self.catalog_of, self.desk)
         self.archive = Archive(self.library)
         self.comparing = Comparing(self)
         self.trying = Trying(self)
@@ -82,6 +90,7 @@ class Studio:
         # Gradio marks the functions it may call, and a bound method cannot be marked.
         tabs = (*Trials(self).functions(), *self.comparing.functions(), *Starts(self).functions())
         more = (*self.trying.functions(), *Guiding(self).functions(), *Checkup(self).functions())
+        more += self.hub_desk.functions()
         return [plain(method) for method in (*bound, *reports, *jobs, *tabs, *more)]
 
     def endpoints(self) -> dict[str, Callable[..., Any]]:
@@ -93,27 +102,22 @@ class Studio:
         """Return what a page starts with: what can be picked, and the first draft."""
         sent = request.get("text")
         text = sent if isinstance(sent, str) else ""
-        recipe, error = opening(self.catalog, text)
-        answer: dict[str, Any] = {"config": self.config(), "draft": draft_of(recipe, self.catalog)}
-        answer |= pins_of(request, self.catalog)
-        return answer | ({"error": link_card(error, text, self.catalog)} if error else {})
+        catalog = self.catalog_of(request)
+        recipe, error = opening(catalog, text)
+        answer: dict[str, Any] = {"config": self.config(request)}
+        answer |= {"draft": draft_of(recipe, catalog)} | pins_of(request, catalog)
+        return answer | ({"error": link_card(error, text, catalog)} if error else {})
 
-    def config(self) -> dict[str, Any]:
-        """Return what does not change while the app runs."""
+    def config(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what does not change while a page is open."""
         methods = [
             m.to_json() | {"dialects": {k: dict(v) for k, v in m.dialects.items()}} | shown(m)
             for m in sorted(METHODS.values(), key=lambda m: m.place)
         ]
-        families = [
-            f.to_json()
-            | {
-                "first": draft_of(first_recipe(f), self.catalog),
-                "colours": [c.replace("@", "var(--ms-") + ")" for c in colours_of(f).values()],
-            }
-            for f in self.catalog.families
-        ]
-        fixed = {"shapes": shape_table(), "page_url": self.page_url}
-        fixed["tour"] = outline(self.catalog)
+        offered = (*self.catalog.families, *self.hub_desk.on_shelf(request))
+        families = [family_view(family) for family in offered]
+        fixed: dict[str, Any] = {"shapes": shape_table(), "page_url": self.page_url}
+        fixed |= {"tour": outline(self.catalog), "hub": self.hub_desk.settings(request)}
         return {"methods": methods, "families": families, **fixed}
 
     @answers
@@ -154,17 +158,18 @@ class Studio:
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the draft that shows a recipe text, and the pins that came with it."""
         text, sent = text_of(request), request.get("previous")
+        catalog = self.catalog_of(request)
         previous = sent if isinstance(sent, dict) else None
         try:
-            draft = draft_of(recipe_from_text(text, self.catalog), self.catalog, previous)
+            draft = draft_of(recipe_from_text(text, catalog), catalog, previous)
         except SourceError as error:
-            return {"error": link_card(error, text, self.catalog)}
-        return {"draft": draft} | pins_of(request, self.catalog)
+            return {"error": link_card(error, text, catalog)}
+        return {"draft": draft} | pins_of(request, catalog)
 
     @answers
     def lint(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say whether a recipe text is valid, and what it means."""
-        recipe = recipe_from_text(text_of(request), self.catalog)
+        recipe = recipe_from_text(text_of(request), self.catalog_of(request))
         return {"words": f"Valid: {recipe_line(recipe)}.", "text": recipe.to_yaml()}
 
     @answers
@@ -184,8 +189,9 @@ class Studio:
     @answers
     def merge(self, request: dict[str, Any]) -> dict[str, Any]:
         """Start the real merge of a recipe in the background."""
-        recipe = recipe_from_text(text_of(request), self.catalog)
-        family = self.catalog.family_of(recipe)
+        catalog = self.catalog_of(request)
+        recipe = recipe_from_text(text_of(request), catalog)
+        family = catalog.family_of(recipe)
         rank, of, owner = request.get("adapter"), request.get("of"), visitor_of(request)
         scores = kept_scores(self.library, self.desk, recipe, family, owner)
         check = request.get("check") is True

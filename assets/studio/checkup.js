@@ -37,6 +37,9 @@ async function refresh(trouble) {
 
 function show(found) {
   node.hidden = false;
+  // Nothing can be merged before somebody chooses: the choice is shown unasked, once.
+  if (found.words === "differ" && node.dataset.words !== "differ") node.open = true;
+  node.dataset.words = found.words;
   node.dataset.state = found.state;
   node.replaceChildren(
     h("summary", {}, h("span", { class: "ms-checkup__verdict", role: "status" }, found.verdict), costs(found.cost)),
@@ -47,13 +50,13 @@ function show(found) {
 }
 
 /** Marked as estimates: what is measured stands in the tiles. */
-function costs(cost) {
+export function costs(cost) {
   if (!cost.length) return null;
   return h("span", { class: "ms-checkup__cost" }, "Estimated: ",
     cost.flatMap(({ name, value }, i) => [h("span", {}, `${value} ${name}${i < cost.length - 1 ? " ·" : ""}`), " "]));
 }
 
-function problems(found) {
+export function problems(found) {
   if (!found.length) return [];
   return [h("ul", { class: "ms-checkup__problems" }, found.map(({ severity, where, what, todo }) =>
     h("li", { "data-severity": severity }, h("p", {}, where && h("b", {}, `${where}: `), what), todo && h("p", { class: "ms-help" }, todo))))];

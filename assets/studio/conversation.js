@@ -7,10 +7,11 @@
 
 import { visitor } from "./dom.js";
 import { record } from "./history.js";
+import { shelf } from "./shelf.js";
 
 const REST_MS = 250; // a drag that pauses this long is settled: full validation follows
 
-const QUIET = new Set(["job", "models", "starts", "tour_words", "checkup"]); // what goes on in the background shows no busy bar
+const QUIET = new Set(["job", "models", "starts", "tour_words", "checkup", "hub_look", "hub_fetch", "hub_add"]); // what goes on in the background shows no busy bar
 
 const listeners = new Map();
 let server = null;
@@ -57,7 +58,7 @@ export async function ask(name, payload) {
   const slow = !QUIET.has(name);
   if (slow) window.Mergescope.busy(true);
   try {
-    return await server[`ms_${name}`](JSON.stringify(payload));
+    return await server[`ms_${name}`](JSON.stringify({ visitor: visitor(), shelf: shelf(state.draft?.family), ...payload }));
   } catch (error) {
     return { seq, error: {
       kind: "error", what: "The server did not answer.", why: String(error?.message ?? error),
@@ -123,6 +124,8 @@ export async function refresh(name, extra) {
 
 function accept(answer, settled) {
   if (!answer || answer.seq < seq) return false;
+  // What cannot be merged has no numbers: those on screen are of the last merge that could be.
+  document.body.classList.toggle("ms-stale", Boolean(answer.error));
   if (answer.error) {
     notice(answer.error, { stays: false });
     tell("error", answer.error);

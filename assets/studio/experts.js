@@ -154,7 +154,8 @@ function show() {
   });
 }
 
-function changeFamily(id) {
+/** Shows other models, as they are first offered. */
+export function changeFamily(id) {
   takePins({}); // those of other models cannot be compared with
   state.reference = null;
   replaceDraft(structuredClone(state.config.families.find((f) => f.id === id).first));

@@ -5,6 +5,7 @@ import { copy } from "./copy.js";
 import { difference } from "./difference.js";
 import * as steps from "./history.js";
 import { BROKEN, decodeLink, encodeLink } from "./link.js";
+import { comeBack } from "./sign_in.js";
 
 on("rest", keep);
 
@@ -65,6 +66,7 @@ export function copyLink(node) {
 /** Opens the page where its link says, or where it was before a reload. */
 export async function start(functions) {
   connect(functions);
+  comeBack();
   const link = decodeLink(location.hash);
   const answer = await ask("open", { text: link.text, pins: link.pins });
   if (!answer.config) {

@@ -15,9 +15,10 @@ function button(className, words, onClick) {
 
 /**
  * Builds the card {what, why, todo, offer}: what went wrong, why, and what to do. An offer
- * {label, text} is a recipe that works instead; who takes it is told of by "ms:offer".
+ * {label, text} is a recipe that works instead; who takes it is told of by "ms:offer". `hub` {label,
+ * base, experts, text} names models to be looked up, told of by "ms:hub".
  */
-export function errorCard({ what, why = "", todo = "", offer = null }, onClose = null) {
+export function errorCard({ what, why = "", todo = "", offer = null, hub = null }, onClose = null) {
   const card = el("div", "ms-error");
   card.setAttribute("role", "alert");
   card.append(el("p", "ms-error__what", what));
@@ -26,6 +27,10 @@ export function errorCard({ what, why = "", todo = "", offer = null }, onClose =
   if (offer) {
     const take = () => document.dispatchEvent(new CustomEvent("ms:offer", { detail: offer }));
     card.append(button("ms-error__offer", offer.label, take));
+  }
+  if (hub) {
+    const look = () => document.dispatchEvent(new CustomEvent("ms:hub", { detail: hub }));
+    card.append(button("ms-error__offer", hub.label, look));
   }
   if (onClose) card.append(button("ms-error__close", "Dismiss", onClose));
   return card;

@@ -52,3 +52,12 @@ class Access:
 
 
 OWN = Access()
+
+
+def own_token() -> Secret | None:
+    """Return this machine's own token: that of the environment or of `hf auth login`."""
+    # Imported here because it takes half a second and most merges never need it.
+    from huggingface_hub import get_token  # noqa: PLC0415
+
+    found = get_token()
+    return None if found is None else Secret(found)

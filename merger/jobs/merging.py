@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from merger.engine import merge
+from merger.jobs.rules import rules_of
 from merger.lazy import torch
 from merger.models import open_models
 from merger.outcome import outcome_of
@@ -24,8 +25,8 @@ def merge_in_background(
 
     Args:
         payload: `recipe` in its JSON form, `folder` of the job, and, when wished, `name` of
-            the model folder, `base_dir` that relative sources start from, `roots`, the only
-            folders whose models a visitor may name, `device`, `threads` and `memory`, `scores`,
+            the model folder, `base_dir` that relative sources start from, `roots` and `granted`,
+            all that a visitor may open (`rules_of`), `device`, `threads` and `memory`, `scores`,
             what the merge scored, and `check`, whether to test the result; or `adapter`, the
             rank of the LoRA adapter to write instead of a model.
     """
@@ -34,8 +35,7 @@ def merge_in_background(
     options = {key: payload[key] for key in ("device", "threads", "memory") if key in payload}
     start = payload.get("base_dir")
     base_dir = None if start is None else Path(start)
-    roots = [Path(root) for root in payload["roots"]] if "roots" in payload else None
-    places: dict[str, Any] = {"base_dir": base_dir, "roots": roots}
+    places: dict[str, Any] = {"base_dir": base_dir, "roots": rules_of(payload)}
     told: list[str] = []
     preflight(recipe, tell=told.append, report=report, cancel=cancel, **places)
     if "adapter" in payload:

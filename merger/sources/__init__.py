@@ -18,7 +18,7 @@ from merger.header import shown
 from merger.hub.access import OWN, Access
 from merger.layers import is_layers
 from merger.progress import Report
-from merger.sources._folders import ModelFolder, list_models
+from merger.sources._folders import ModelFolder, list_models, named_bases
 from merger.sources._steps import NO_STEPS, SourceSteps
 from merger.sources._visitor import SourceRules, is_hub, resolve_visitor_source
 
@@ -30,6 +30,7 @@ __all__ = [
     "SourceSteps",
     "is_hub",
     "list_models",
+    "named_bases",
     "open_source",
     "resolve_visitor_source",
     "source_steps",

@@ -51,7 +51,7 @@ def list_models(folder: Path, base: str | None = None) -> tuple[ModelFolder, ...
     )
     adapters = [path for path in adapters if path not in paths]
     configs = {path.name: _config(path) for path in paths}
-    named = {p.name: _named(p, configs.get(p.name, {})) for p in [*paths, *adapters]}
+    named = {p.name: named_bases(p, configs.get(p.name, {})) for p in [*paths, *adapters]}
     base = base or _base([path.name for path in paths], named)
     found = [
         ModelFolder(p.name, f"file:{p.name}", p, _architecture(configs[p.name]), p.name == base)
@@ -104,9 +104,10 @@ def _base(names: list[str], named: dict[str, list[str]]) -> str | None:
     return "base" if "base" in names else None
 
 
-def _named(folder: Path, config: dict[str, Any]) -> list[str]:
+def named_bases(folder: Path, config: dict[str, Any] | None = None) -> list[str]:
     """Return every name under which a model says what it was fine-tuned from."""
-    tables = [config, read_front_matter(_final(folder) / "README.md")]
+    card = read_front_matter(_final(folder) / "README.md")
+    tables = [_config(folder) if config is None else config, card]
     if (_final(folder) / "adapter_config.json").is_file():
         tables.append(_adapter_config(folder))
     found: list[str] = []

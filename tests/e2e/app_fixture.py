@@ -40,11 +40,11 @@ class App:
 
 
 @contextmanager
-def running_app(workspace: Path, *arguments: str, threads: int = 1) -> Iterator[App]:
+def running_app(workspace: Path, *arguments: str, threads: int = 1, **more: str) -> Iterator[App]:
     """Run `python app.py` until the block ends.
 
     With two threads a score costs five times the processor where other work runs beside it: each
-    waits for the other in a busy loop.
+    waits for the other in a busy loop. `more` is added to the environment.
     """
     port = free_port()
     env = {
@@ -52,6 +52,7 @@ def running_app(workspace: Path, *arguments: str, threads: int = 1) -> Iterator[
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": str(threads),
+        **more,
     }
     log = (workspace.parent / f"{workspace.name}.log").open("w")
     process = subprocess.Popen(

@@ -15,7 +15,7 @@ from merger.hub.pinned import Pinned, read_name
 from merger.hub.rights import Rights
 from merger.jobs import JobRunner, JobState
 from merger.workspace import Workspace
-from tests.hub import FakeHub, Repo, commit_of, failing, hub_at_hand
+from tests.hub import FakeHub, Repo, commit_of, failing, hub_at_hand, hub_environment
 
 FILES = {"config.json": b"{}", "model.safetensors": save({"w": torch.ones(2000)})}
 SOURCE = f"hub:org/gated@{commit_of(FILES)}"
@@ -25,12 +25,9 @@ SOURCE = f"hub:org/gated@{commit_of(FILES)}"
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     with hub_at_hand(tmp_path, monkeypatch) as found:
         # The worker is a process of its own, which hears of the hub as any program does.
-        for name, value in {
-            "HF_ENDPOINT": found.url, "HF_HOME": str(tmp_path / "home"),
-            "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_owner",
-        }.items():  # fmt: skip
+        for name, value in hub_environment(found, tmp_path).items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setenv("HF_TOKEN", "hf_owner")
         found.repos["org/gated"] = Repo(dict(FILES), gated=True, readers=("friend",))
         yield found
 
