@@ -16,6 +16,8 @@ from merger.stream import SMALLEST_BLOCK, fit_memory, total_memory
 LANES = 3
 # Long enough that a GPU is not kept waiting by calls, short enough that lanes take turns.
 LONGEST_BLOCK = 1 << 21
+# Staging buffers take at most a quarter of main memory's budget, where that is no less than this.
+SMALLEST_SLOT = 1 << 20
 # Share of the free memory: libraries take some of their own, and pieces do not pack without gaps.
 USABLE = 0.8
 # Pieces that main memory holds for a lane: random draws of all experts come from there, and the
@@ -58,7 +60,8 @@ def fit(
     fitting = 1 << max(0, (free // (entry * lanes)).bit_length() - 1)
     longest = max(SMALLEST_BLOCK, min(LONGEST_BLOCK, fitting))
     budget = memory if memory is not None else total_memory() // 4
-    budget = max(1, budget - lanes * SLOTS * SLOT_BYTES)
+    slot = max(SMALLEST_SLOT, min(SLOT_BYTES, budget // (4 * lanes * SLOTS)))
+    budget = max(1, budget - lanes * SLOTS * slot)
     # What the device has no memory for is computed in main memory, which must have it.
     block, helpers = fit_memory(planned, lanes, budget, scope, longest)
     largest = max((t.numel for t in planned.merged), default=1)
@@ -66,4 +69,4 @@ def fit(
     piece = min(block, largest) if is_cut else largest
     held = ceil(4 * (planned.n + HELD)) * piece
     lanes = max(1, min(lanes, budget // max(1, held)))
-    return Fit(Staged(driver, free, lanes, min(helpers, lanes)), block, lanes)
+    return Fit(Staged(driver, free, lanes, min(helpers, lanes), slot_bytes=slot), block, lanes)
