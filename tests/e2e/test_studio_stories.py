@@ -243,11 +243,15 @@ def test_who_knows_the_base_says_so_and_the_charts_come(llama: Desk) -> None:
     llama.settled()
     assert llama.studio("text").startswith("version: 1\nmethod: average")
     assert "none is chosen" in page.locator("[data-panel=cosine] .ms-panel__error").inner_text()
+    # What was said of the models before is not said of these.
+    said = page.locator("[data-panel=cosine] .ms-panel__caption")
+    assert not said.is_visible()
     assert llama.kpi(0) != "–"
     page.locator("#ms-base").select_option(label="zeta")
     llama.settled()
     assert "base: file:zeta" in llama.studio("text")
     page.wait_for_selector("[data-panel=cosine] .ms-panel__error", state="hidden")
+    assert said.is_visible()
     assert len(llama.drawn("cosine")) > 0
     assert llama.kpi(2) != "–"
     page.keyboard.press("z")
