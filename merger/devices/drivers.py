@@ -145,7 +145,8 @@ class CudaDriver:
 
     def mark(self) -> Mark:
         """Return a mark behind all work of this thread's stream."""
-        mark = torch.cuda.Event()
+        # Who waits lets others have the processor.
+        mark = torch.cuda.Event(blocking=True)
         mark.record(torch.cuda.current_stream(self.device))
         return mark
 

@@ -12,7 +12,7 @@ from merger.footprint import pieces_at_once
 from merger.plan import Plan, TensorPlan
 from merger.stream import SMALLEST_BLOCK, fit_memory, total_memory
 
-# More lanes than this only wait for the bus: one reads, one computes, one writes.
+# More lanes than this only wait for the bus: one reads, one computes, one comes back.
 LANES = 3
 # Long enough that a GPU is not kept waiting by calls, short enough that lanes take turns.
 LONGEST_BLOCK = 1 << 21
@@ -53,7 +53,8 @@ def fit(
     if driver is None:
         return Fit(Host(opened.said), *fit_memory(planned, threads, memory, scope))
     free = int(driver.free_bytes() * USABLE)
-    lanes = min(LANES, threads)
+    # Without queues of their own, threads would only put their work into one queue together.
+    lanes = min(LANES, threads) if driver.overlaps else 1
     entry = ceil(4 * (pieces_at_once(planned) + BESIDE))
     # A power of two, so that a little more or less that is free does not change the blocks, in
     # which alone a killed merge can go on.
@@ -69,4 +70,6 @@ def fit(
     piece = min(block, largest) if is_cut else largest
     held = ceil(4 * (planned.n + HELD)) * piece
     lanes = max(1, min(lanes, budget // max(1, held)))
-    return Fit(Staged(driver, free, lanes, min(helpers, lanes), slot_bytes=slot), block, lanes)
+    device = Staged(driver, free, lanes, min(helpers, lanes), slot_bytes=slot)
+    # What has been fetched is written while all lanes are at work.
+    return Fit(device, block, min(threads, lanes + 1))

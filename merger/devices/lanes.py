@@ -70,7 +70,7 @@ class Lane:
         # The base of the piece at hand, which task vectors and updates both need.
         self.base: tuple[Piece, Tensor] | None = None
 
-    def empty(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+    def empty(self, *shape: int, dtype: "torch.dtype | None" = None) -> Tensor:
         """Return room on the device, in float32 unless another dtype is given."""
         return torch.empty(shape, dtype=dtype or torch.float32, device=self.driver.device)
 

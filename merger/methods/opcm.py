@@ -85,7 +85,9 @@ def _disturb_(result: Tensor, found: Svd, tau: Tensor, alpha: float, strict: boo
         strict: Whether from both sides.
     """
     left, right = found.left, found.right
-    reached = found.strength.cumsum(0) / found.strength.sum()
+    # In main memory, where running sums have the same bits each time.
+    strength = found.strength.cpu()
+    reached = strength.cumsum(0) / strength.sum()
     guarded = int((reached <= alpha).sum())
     beside = tau @ right[:guarded].T if strict else None
     ahead = left.T @ tau

@@ -169,11 +169,14 @@ def test_blocks_and_lanes_fit_into_both_memories(tmp_path: Path, monkeypatch) ->
         assert isinstance(found.device, Staged)
         return found.block, found.workers
 
-    assert room(1 << 40) == (LONGEST_BLOCK, 3)
+    assert room(1 << 40) == (LONGEST_BLOCK, 2)
+    assert room(1 << 27) == (1 << 21, 2)
+    monkeypatch.setattr(Rules, "is_late", True)
+    assert room(1 << 40) == (LONGEST_BLOCK, 4)
     assert room(1 << 40, threads=1) == (LONGEST_BLOCK, 1)
-    assert room(1 << 26) == (1 << 18, 3)
+    assert room(1 << 26) == (1 << 18, 4)
     # A little more or less that is free makes no other blocks.
     assert room((1 << 26) + 10**6) == room(1 << 26)
-    assert room(0) == (SMALLEST_BLOCK, 3)
+    assert room(0) == (SMALLEST_BLOCK, 4)
     assert room(1 << 40, memory=1)[0] == SMALLEST_BLOCK
     assert fit(models.plan, Opened(None, "why"), 2, None, cut).device.notice() == "why"
