@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
@@ -140,14 +140,12 @@ class MemoryCheckpoint:
         folder: Path | None = None,
         config: Mapping[str, Any] | None = None,
         content_id: str | None = None,
-        made_of: Sequence[Checkpoint] = (),
     ) -> None:
         words = {name: word for word, name in TORCH_NAMES.items()}
         self.label = label
         self.folder = folder
         self._config = config
         self._content_id = content_id
-        self.made_of = tuple(made_of)
         self._flat: dict[str, Tensor] = {}
         infos: dict[str, TensorInfo] = {}
         for key in sorted(tensors):

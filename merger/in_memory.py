@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
 
-from merger.checkpoint import Checkpoint
 from merger.compute import prepare
 from merger.errors import RecipeError
 from merger.lazy import Tensor, torch
@@ -24,18 +22,10 @@ class Merged:
     Args:
         tensors: Its tensors by their names on disk.
         digest: Names recipe and weights.
-        folder: Where the tokenizer of its base lies.
-        config: What the config of its base says.
-        is_extended: Whether it has words that no model's tokenizer has.
-        made_of: The models that were merged.
     """
 
     tensors: Mapping[str, Tensor]
     digest: str
-    folder: Path | None
-    config: Mapping[str, Any] | None
-    is_extended: bool = False
-    made_of: tuple[Checkpoint, ...] = ()
 
 
 def merge_in_memory(
@@ -45,21 +35,21 @@ def merge_in_memory(
     cancel: Event | None = None,
     base_dir: Path | None = None,
     roots: SourceRules | Sequence[Path] | None = None,
-    nesting: int = 0,
 ) -> Merged:
     """Merge models and keep the result in memory; the tensors are those that `merge` writes."""
-    models = open_models(
-        recipe, base_dir=base_dir, roots=roots, nesting=nesting, report=report, cancel=cancel
-    )
+    models = open_models(recipe, base_dir=base_dir, roots=roots, report=report, cancel=cancel)
     if models.plan.method.output == "per_task":
         raise RecipeError(
             f"{models.plan.method.title} gives one model per expert, and one is needed here.",
             "Merge it into a folder, and use one of the models there.",
         )
-    flat = _flat_tensors(models, cancel)
-    config = models.reference.config()
-    made = models.tokenizer.made is not None
-    return Merged(_shaped(models, flat), models.digest, _home(models), config, made, models.all)
+    tensors = shaped_tensors(models, cancel)
+    return Merged(tensors, models.digest)
+
+
+def shaped_tensors(models: Models, cancel: Event | None = None) -> dict[str, Tensor]:
+    """Merge open models, and return the tensors in their shapes, by their names on disk."""
+    return _shaped(models, _flat_tensors(models, cancel))
 
 
 def merge_parts(
@@ -99,9 +89,3 @@ def _shaped(models: Models, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
     whole = {key: values.reshape(models.plan.by_key[key].shape) for key, values in flat.items()}
     whole |= {alias: whole[origin] for alias, origin in models.report.tied.items()}
     return {key: whole[key] for key in sorted(whole)}
-
-
-def _home(models: Models) -> Path | None:
-    donor = models.tokenizer.donor
-    listed = models.all if donor is None else (donor, *models.all)
-    return next((model.folder for model in listed if model.folder is not None), None)

@@ -10,7 +10,7 @@ from merger import Recipe, merge
 from merger.adapted import change_of
 from merger.chat_templates import template_of
 from merger.doctor import doctor
-from merger.errors import AlignmentError, RecipeError, SourceError
+from merger.errors import AlignmentError, RecipeError
 from merger.in_memory import merge_in_memory
 from merger.live import SETS, LiveSet
 from merger.matched import plain
@@ -187,15 +187,22 @@ def test_texts_are_scored_with_the_tokenizer_whose_ids_the_rows_have(folder, tmp
         SETS.clear()
 
 
-def test_an_adapter_cannot_hold_moved_rows_and_no_recipe_lends_a_tokenizer_of_no_folder(
-    folder, tmp_path
-):
+def test_an_adapter_cannot_hold_moved_rows(folder, tmp_path):
     with pytest.raises(RecipeError, match="moves rows of the embedding"):
         merge_to_adapter(recipe(folder, {"source": "union"}), tmp_path / "out", 2)
+
+
+def test_a_recipe_inside_lends_the_tokenizer_that_it_makes(folder, tmp_path):
+    made = recipe(folder, {"source": "union"})
     path = tmp_path / "inner.yaml"
-    path.write_text(recipe(folder, {"source": "union"}).to_yaml(), "utf-8")
-    with pytest.raises(SourceError, match="tokenizer of its own"):
-        open_source(f"recipe:{path}")
+    path.write_text(made.to_yaml(), "utf-8")
+    whole = merge(made, tmp_path / "whole")
+    outer = Recipe("linear", (Expert(f"recipe:{path}", "inner"),))
+    out = merge(outer, tmp_path / "out")
+    for name in ("tokenizer.json", "tokenizer_config.json", "model.safetensors"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    config = json.loads((out / "config.json").read_text("utf-8"))
+    assert config == json.loads((whole / "config.json").read_text("utf-8"))
 
 
 def test_a_model_without_a_tokenizer_speaks_like_the_base_or_is_refused(folder, tmp_path):
