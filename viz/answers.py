@@ -11,6 +11,7 @@ import orjson
 from starlette.responses import Response
 
 from merger.errors import Cancelled, MergeError, RecipeError
+from merger.hub.words import without_cache
 from viz.login import Login
 
 MAX_BODY = 2_000_000
@@ -31,7 +32,8 @@ def error_card(error: MergeError) -> dict[str, str]:
         "JobError": "The background job is not available.",
     }
     what = titles.get(type(error).__name__, "This merge does not work.")
-    return {"kind": "error", "what": what, "why": error.message, "todo": error.hint}
+    why, todo = without_cache(error.message), without_cache(error.hint)
+    return {"kind": "error", "what": what, "why": why, "todo": todo}
 
 
 def broken_card(error: Exception) -> dict[str, str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from merger.doctor import DoctorReport, doctor
+from merger.hub.words import without_cache
 from merger.model_facts import ModelFacts
+from merger.pace import NAME as PACE
 from viz.answers import answers
 from viz.jobs_view import in_bytes
 from viz.places import place_of
@@ -30,7 +32,9 @@ class Checkup:
     def checkup(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return whether the picked models fit, what differs, and what a merge would take."""
         recipe, family = self.studio.asking.recipe(request, solo=None)
-        return {"checkup": checkup_view(doctor(recipe, roots=place_of(family).roots))}
+        pace = self.studio.workspace.folder / PACE
+        report = doctor(recipe, roots=place_of(family).roots, pace=pace)
+        return {"checkup": checkup_view(report)}
 
 
 def checkup_view(report: DoctorReport) -> dict[str, Any]:
@@ -46,8 +50,8 @@ def checkup_view(report: DoctorReport) -> dict[str, Any]:
             {
                 "severity": p.severity,
                 "where": "" if p.where == "recipe" else p.where,
-                "what": p.what,
-                "todo": p.remedy,
+                "what": without_cache(p.what),
+                "todo": without_cache(p.remedy),
             }
             for p in sorted(problems, key=lambda p: p.severity != "error")
         ],
@@ -55,6 +59,7 @@ def checkup_view(report: DoctorReport) -> dict[str, Any]:
         "models": _models(report),
         "licence": report.licence.sentence,
         "words": report.words,
+        "basis": f"Seconds are estimated {report.basis}." if report.basis and not errors else "",
     }
 
 

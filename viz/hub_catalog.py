@@ -9,6 +9,7 @@ from merger.errors import MergeError
 from merger.hub.asking import Wish
 from merger.hub.kept import granted_folder
 from merger.hub.pinned import at_commit
+from merger.hub.words import without_cache
 from merger.live_scores import tasks_to_show
 from merger.places import count_layers
 from merger.recipe import Recipe
@@ -77,7 +78,7 @@ def hub_family(picks: Picks, texts: Sequence[Path] = ()) -> Family:
         try:
             opened = open_source(pinned.source, roots=rules, base=base)
         except MergeError as error:
-            refused.append((name, f"{error.message} {error.hint}".strip()))
+            refused.append((name, without_cache(f"{error.message} {error.hint}".strip())))
             trouble = error
             continue
         rank = opened.rank if isinstance(opened, AdaptedCheckpoint) else None

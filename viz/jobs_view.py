@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from merger.errors import JobError, MergeError
+from merger.hub.words import without_cache
 from merger.jobs import Job, JobRunner, JobState, rate
 from merger.recipe import Recipe
 from merger.workspace import DOWNLOAD_LIMIT_BYTES, Workspace
@@ -43,8 +44,8 @@ def job_view(job: Job) -> dict[str, Any]:
         "words": WORDS[job.state],
         "done": job.done,
         "total": job.total,
-        "detail": _detail(job, result, error),
-        "hint": error.get("hint", ""),
+        "detail": without_cache(_detail(job, result, error)),
+        "hint": without_cache(error.get("hint", "")),
         "size": in_bytes(size),
         "adapter": adapter_view(result.get("adapter")),
         "checks": check_views(result.get("check")),

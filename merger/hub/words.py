@@ -1,12 +1,28 @@
 """Say in words what the hub refused, and tell what may be tried again from what may not."""
 
 import errno
+import re
 
 from merger.errors import MergeError, SourceError
 from merger.header import shown
 from merger.hub.access import Access
 
 TRANSIENT_CODES = (408, 429)
+SNAPSHOT = re.compile(
+    r"\S*[/\\]models--(?P<owner>[\w.-]+?)--(?P<name>[\w.-]+)[/\\]snapshots[/\\][0-9a-f]{40}",
+    re.ASCII,
+)
+
+
+def without_cache(text: str) -> str:
+    """Return a message that names repositories, and not where on this machine their files lie.
+
+    Example:
+        >>> commit = "0123456789" * 4
+        >>> without_cache(f"/home/me/hub/models--org--name/snapshots/{commit}/config.json is empty.")
+        'hub:org/name/config.json is empty.'
+    """
+    return SNAPSHOT.sub(r"hub:\g<owner>/\g<name>", text)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -44,7 +60,7 @@ def in_words(error: Exception, name: str, revision: str | None, access: Access) 
         RevisionNotFoundError,
     )
 
-    sign_in = "Sign in on this page" if access.is_visitor else "Set HF_TOKEN or run hf auth login"
+    sign_in = "Sign in" if access.is_visitor else "Set HF_TOKEN or run hf auth login"
     code = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if isinstance(error, HFValidationError):
         return SourceError(f"hub:{name} is not a valid name: {shown(str(error))}.")

@@ -206,6 +206,20 @@ def test_what_cannot_be_looked_at_says_why(studio, request_, words) -> None:
     assert words in str(ask(studio, "hub_look", ANN, **request_)["error"])
 
 
+def test_no_message_says_where_on_this_machine_the_cache_lies(studio, hub, tmp_path) -> None:
+    """A damaged model is told of by its name: to whoever looks, and to whoever fetched it."""
+    files = hub.repos["org/alpha"].files
+    good = dict(files)
+    files["tokenizer.json"] = b"{"
+    seen = ask(studio, "hub_look", ANN, base="org/base", experts=["org/alpha"])
+    files["config.json"] = b"["
+    seen |= ask(studio, "hub_look", BOB, base="org/base", experts=["org/alpha"])
+    said = json.dumps(seen)
+    assert "hub:org/alpha/" in said
+    assert "snapshots" not in said and str(tmp_path) not in said
+    hub.repos["org/alpha"].files = good
+
+
 def test_an_id_that_a_page_makes_up_names_nothing(studio) -> None:
     commit = "a" * 40
     for id in ("", "hub~", "hub~-", "hub~x", "hub~-~file:/etc", f"hub~-~hub:../x@{commit}",
