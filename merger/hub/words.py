@@ -19,7 +19,7 @@ def without_cache(text: str) -> str:
 
     Example:
         >>> commit = "0123456789" * 4
-        >>> without_cache(f"/home/me/hub/models--org--name/snapshots/{commit}/config.json is empty.")
+        >>> without_cache(f"/hub/models--org--name/snapshots/{commit}/config.json is empty.")
         'hub:org/name/config.json is empty.'
     """
     return SNAPSHOT.sub(r"hub:\g<owner>/\g<name>", text)
