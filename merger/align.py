@@ -80,7 +80,9 @@ class AlignReport:
         """Raise AlignmentError when something forbids the merge."""
         errors = list(self.errors)
         if errors:
-            more = f" There are {len(errors) - 1} more such problems." if len(errors) > 1 else ""
+            others = len(errors) - 1
+            verb, things = ("is", "problem") if others == 1 else ("are", "problems")
+            more = f" There {verb} {others} more such {things}." if others else ""
             raise AlignmentError(f"{errors[0].where}: {errors[0].what}{more}", errors[0].remedy)
 
 

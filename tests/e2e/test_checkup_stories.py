@@ -48,10 +48,13 @@ def test_different_words_are_a_choice_that_can_be_made_and_undone(
         desk = Desk(page, app.url)
         page.goto(app.url)
         _says(desk, "stand in the way")
-        page.locator("#ms-checkup summary").click()
+        # The choice is open unasked, and numbers of a merge that is not this one are pale.
+        assert page.locator("#ms-words-union").is_visible()
+        assert page.evaluate("document.body.classList.contains('ms-stale')")
         assert "{source: union}" in page.locator(".ms-checkup__problems").inner_text()
         page.locator("#ms-words-union").click()
         desk.settled()
+        assert not page.evaluate("document.body.classList.contains('ms-stale')")
         _says(desk, "These models fit; ")
         said = page.locator(".ms-checkup__problems").inner_text()
         assert "2 tokens that base does not have: x, yy" in said

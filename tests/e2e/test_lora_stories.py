@@ -77,11 +77,24 @@ def test_a_merge_becomes_an_adapter_and_says_what_its_rank_loses(
     lora.page.locator("#ms-output-rank-number").fill("3")
     lora.page.locator("#ms-output-rank-number").press("Enter")
     button = lora.page.locator("#ms-merge")
+    lora.settled()
+    assert lora.drawn("adapter")["chosen rank"]["x"] == [3, 3]
+    assert lora.page.locator("#ms-output-of option").all_inner_texts() == [
+        "the merge", "alpha alone", "beta alone",
+    ]  # fmt: skip
+    lora.page.locator("#ms-output-of").select_option("alpha")
+    lora.settled()
+    assert button.inner_text() == "Extract alpha as a LoRA adapter of rank 3"
+    # An adapter of rank 2 has nothing to lose at rank 3.
+    assert round(lora.drawn("adapter")["chosen rank"]["y"][1], 6) == 1.0
+    lora.page.locator("#ms-output-of").select_option("")
+    lora.settled()
     assert button.inner_text() == "Merge into a LoRA adapter of rank 3"
     button.click()
     card = _done(lora)
     words = card.locator(".ms-job__loss").inner_text()
     assert "rank 3" in words and "% of the change's energy" in words
+    card.locator(".ms-job__chart svg").wait_for()
     card.get_by_text("Each of 14 matrices").click()
     assert card.locator("details").first.locator("tbody tr").count() == 14
     card.get_by_text("How much so many directions hold").click()
