@@ -12,7 +12,6 @@ from weakref import finalize
 from merger.checkpoint import Checkpoint, MemoryCheckpoint
 from merger.companions import copy_companions
 from merger.header import TensorInfo
-from merger.in_memory import shaped_tensors
 from merger.lazy import Tensor
 from merger.models import Models
 
@@ -55,6 +54,8 @@ class MergedCheckpoint:
         """Return entries start to stop of a tensor, flat, in the dtype that is merged into."""
         with self._lock:
             if self._merged is None:
+                from merger.in_memory import shaped_tensors  # noqa: PLC0415  (imports torch)
+
                 tensors = shaped_tensors(self._models, self._cancel)
                 self._merged = MemoryCheckpoint(tensors, self.label)
         return self._merged.read(key, start, stop)
