@@ -1,6 +1,5 @@
 """What a merge will take: memory, disk and time, estimated from headers."""
 
-import os
 from collections.abc import Sequence
 from math import ceil
 from typing import NamedTuple
@@ -9,18 +8,27 @@ from merger.align import AlignReport
 from merger.checkpoint import Checkpoint
 from merger.footprint import pieces_at_once
 from merger.header import BITS
-from merger.pieces import BLOCK
+from merger.inputs import CheckpointInputs
+from merger.kernels.choice import FastForms
 from merger.plan import Plan
+from merger.stream import fit_memory, thread_count
 
-# Rough, and said to be so: bytes a second of a disk, and entries a second and expert that one core
-# merges with a method of the linear family (benchmarks/ holds what was measured).
-READ_RATE = 1.2e9
-WRITE_RATE = 1.2e9
-ENTRY_RATE = 2.5e8
-# The same for each feed that is more than reading: random draws, statistics from a first pass.
-FEED_RATE = 5e7
-# What torch and its libraries take before the first tensor.
-PROGRAM_BYTES = 300_000_000
+# Rough, and said to be so; `benchmarks/doctor.md` compares them with merges. They are of a machine
+# of 2 processors, and `pace.py` corrects them by what merges take on this one.
+READ_RATE = WRITE_RATE = 1.2e9  # bytes a second
+# Seconds until the first block, and for loading compiled loops.
+START, LOAD_LOOPS = 0.5, 1.2
+# Nanoseconds of one processor for an entry of one expert, in compiled loops and in plain ones:
+# reading and adding up; what is counted before, cut or ranked; inner products; random draws; a
+# whole row or tensor at a time; entries that are put in order.
+COMPILED = {"sum": 0.9, "count": 3.0, "gram": 1.0, "draw": 1.5, "whole": 2.0, "order": 8.0}
+PLAIN = {"sum": 6.0, "count": 8.0, "gram": 2.0, "draw": 25.0, "whole": 6.0, "order": 45.0}
+# And for a multiplication where matrices are decomposed.
+DECOMPOSED = 0.25
+COUNTED = ("cut", "ranks", "majority", "sizes", "ordered")
+DEAREST = 3  # statistics that are taken at once share a pass
+# Torch and its libraries; compiled loops; histograms of what is counted.
+PROGRAM_BYTES, LOOP_BYTES, COUNT_BYTES = 160_000_000, 50_000_000, 25_000_000
 
 
 class Cost(NamedTuple):
@@ -35,7 +43,7 @@ class Cost(NamedTuple):
 def cost_of(
     planned: Plan, report: AlignReport, experts: Sequence[Checkpoint], base: Checkpoint | None
 ) -> Cost:
-    """Estimate what a merge takes."""
+    """Estimate what a merge takes on the processor, in as many threads as there are."""
     out_bytes = {t.key: t.numel * BITS[t.out_dtype] // 8 for t in planned.tensors}
     entries = sum(t.numel for t in planned.tensors)
     disk = sum(out_bytes.values())
@@ -45,21 +53,60 @@ def cost_of(
     disk *= planned.n if planned.method.output == "per_task" else 1
     models = ([] if base is None else [base]) + list(experts[: planned.n])
     read = sum(info.nbytes for model in models for info in model.tensors.values())
-    feeds = [use.feed for stage in planned.stages for use in stage.method.feeds]
-    passes = 2 if any(feed.surveyed for feed in feeds) else 1
-    slow = len({feed.name for feed in feeds if feed.surveyed or feed.name == "uniform"})
-    compute = planned.numel * planned.n * (1 / ENTRY_RATE + slow / FEED_RATE)
+    fast = FastForms(planned, CheckpointInputs(planned, base, experts))
+    block, workers = fit_memory(planned, thread_count(None), None, fast.piece)
+    looped = any(fast.scope(tensor) is not None for tensor in planned.merged)
+    passes = 2 if any(use.feed.surveyed for use in _uses(planned)) else 1
+    compute = sum(_nanoseconds(planned, fast, looped).values()) * 1e-9 / workers
     # Reading, computing and writing overlap; the slowest of them is what one waits for.
     seconds = max(passes * read / READ_RATE, disk / WRITE_RATE, compute)
-    return Cost(entries, _peak(planned), disk, round(seconds, 1))
+    seconds += START + (LOAD_LOOPS if looped else 0.0)
+    return Cost(entries, _peak(planned, fast, looped, block, workers), disk, round(seconds, 1))
 
 
-def _peak(planned: Plan) -> int:
+def _uses(planned: Plan) -> list:
+    return [use for stage in planned.stages for use in stage.method.feeds]
+
+
+def _nanoseconds(planned: Plan, fast: FastForms, looped: bool) -> dict[str, float]:
+    """Return what each kind of work takes of one processor."""
+    rates = COMPILED if looped else PLAIN
+    work = float(planned.numel * planned.n)
+    fed = {use.feed.name for use in _uses(planned)}
+    counts = sum(u.feed.surveyed and u.feed.name in COUNTED for u in _uses(planned))
+    ordered = "ordered" in fed or any(
+        use.feed.name == "ranks" and use.of.scope == "row" for use in _uses(planned)
+    )
+    found = {
+        "sum": work,
+        "count": work * (min(counts, 1) if looped else min(counts, DEAREST)),
+        "gram": work * bool({"gram", "weight_gram"} & fed),
+        "draw": work * ("uniform" in fed),
+        "order": work * ordered,
+        "whole": work * any(
+            planned.scope_at(t.settings) in ("row", "tensor") for t in planned.merged
+        ),
+    }  # fmt: skip
+    taken = {kind: amount * rates[kind] for kind, amount in found.items()}
+    matrices = [t for t in planned.merged if len(t.shape) == 2]
+    if "costly" in fed:
+        taken["decompose"] = DECOMPOSED * planned.n * sum(
+            float(t.numel) * min(t.shape) for t in matrices
+        )  # fmt: skip
+    return taken
+
+
+def _peak(planned: Plan, fast: FastForms, looped: bool, block: int, workers: int) -> int:
     """Return the pieces that all workers hold at once, over what the program itself takes."""
     if not planned.merged:
         return PROGRAM_BYTES
-    scope = planned.scope_at(planned.merged[0].settings)
+    scopes = {fast.piece(tensor) for tensor in planned.merged}
     largest = max(t.numel for t in planned.merged)
-    pieces = {"element": min(largest, BLOCK), "model": planned.numel}
-    workers = min(os.cpu_count() or 1, 8) if scope == "element" else 1
-    return PROGRAM_BYTES + ceil(workers * pieces_at_once(planned) * 4 * pieces.get(scope, largest))
+    piece = largest
+    if "model" in scopes:
+        piece = planned.numel
+    elif scopes <= {"element", "row"}:
+        piece = min(block, largest)
+    counted = any(use.feed.surveyed and use.feed.name in COUNTED for use in _uses(planned))
+    fixed = PROGRAM_BYTES + LOOP_BYTES * looped + COUNT_BYTES * counted
+    return fixed + ceil(workers * pieces_at_once(planned) * 4 * piece)

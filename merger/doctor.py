@@ -16,6 +16,7 @@ from merger.layered import LayeredCheckpoint
 from merger.lineage import Lineage, lineage_of
 from merger.model_facts import ModelFacts, facts_of
 from merger.notices import notices
+from merger.pace import pace_of
 from merger.plan import plan
 from merger.progress import Report
 from merger.recipe import Recipe
@@ -38,12 +39,14 @@ class DoctorReport:
         parameters: Entries of all tensors of the result.
         peak_bytes: Memory it takes at most, estimated; mapped files not counted.
         disk_bytes: What the result takes on disk.
-        seconds: How long it takes, estimated.
+        seconds: How long it takes, estimated and corrected by merges of this machine.
         models: What each model is, base first.
         licence: Which licences the models state, and what the result inherits.
         words: Whether rows of the embeddings mean the same in all models: "same", "differ", or
             "chosen" where the recipe says which words the result has.
         fetch_bytes: What a merge would still fetch from the hub; None where no model is there.
+        rough_seconds: The same before any correction.
+        basis: What the seconds are estimated from, in words.
     """
 
     verdict: str
@@ -56,6 +59,8 @@ class DoctorReport:
     licence: Lineage = NO_LINEAGE
     words: Literal["same", "differ", "chosen"] = "same"
     fetch_bytes: int | None = None
+    rough_seconds: float = 0.0
+    basis: str = ""
 
     @property
     def is_well(self) -> bool:
@@ -80,6 +85,7 @@ def doctor(
     roots: SourceRules | Sequence[Path] | None = None,
     report: Report | None = None,
     cancel: Event | None = None,
+    pace: Path | None = None,
 ) -> DoctorReport:
     """Look at the models of a recipe without merging them; no weights are fetched for it.
 
@@ -90,6 +96,7 @@ def doctor(
         roots: What a visitor may open; None opens everything.
         report: Told of small files that have to be fetched first.
         cancel: Stops what is fetched.
+        pace: Where it is remembered how long merges took on this machine, if anywhere.
     """
     problems: list[Problem] = []
     named = [("base", recipe.base, None)] if recipe.base is not None else []
@@ -112,6 +119,8 @@ def doctor(
         return DoctorReport(_verdict(problems), tuple(problems), *NOTHING)
     licence = lineage_of(opened)
     found, cost = _examine(recipe, [model for _, model in opened])
+    known = pace_of(pace, recipe.method)
+    rough, cost = cost.seconds, cost._replace(seconds=round(cost.seconds * known.factor, 1))
     problems += _layer_notes(opened) + found
     problems += [Problem("note", warning, "licence", "") for warning in licence.warnings]
     problems += _space_problems(out, cost.disk_bytes)
@@ -119,7 +128,15 @@ def doctor(
     facts = tuple(facts_of(name, model) for name, model in opened)
     words = _words(recipe, [model for _, model in opened])
     return DoctorReport(
-        _verdict(problems), tuple(problems), *cost, facts, licence, words, to_fetch
+        _verdict(problems),
+        tuple(problems),
+        *cost,
+        facts,
+        licence,
+        words,
+        to_fetch,
+        rough,
+        known.words,
     )
 
 

@@ -22,6 +22,7 @@ def preflight(
     roots: SourceRules | Sequence[Path] | None = None,
     report: Report | None = None,
     cancel: Event | None = None,
+    pace: Path | None = None,
 ) -> DoctorReport:
     """Ask the doctor about a recipe, tell what was noticed, and stop where a merge would.
 
@@ -33,11 +34,12 @@ def preflight(
         roots: What a visitor may open; None opens everything.
         report: Told of bytes that have to be fetched first.
         cancel: Stops what is fetched.
+        pace: Where it is remembered how long merges took, if anywhere.
     Raises:
         MergeError: what forbids the merge, of the kind that the merge itself raises.
     """
     places: dict[str, Any] = {"base_dir": base_dir, "roots": roots, "cancel": cancel}
-    found = doctor(recipe, out=out, report=report, **places)
+    found = doctor(recipe, out=out, report=report, pace=pace, **places)
     first = next((p for p in found.problems if p.severity == "error"), None)
     for problem in found.problems:
         if problem is first:

@@ -38,8 +38,9 @@ def run(args: argparse.Namespace) -> int:
     """Report on a recipe; the exit code lets a script go on to the merge or not."""
     recipe = read_recipe(args.recipe)
     from merger.doctor import doctor  # noqa: PLC0415  (a wrong path is told before it loads)
+    from merger.pace import usual_place  # noqa: PLC0415
 
-    report = doctor(recipe, out=args.out)
+    report = doctor(recipe, out=args.out, pace=usual_place())
     if args.json:
         print_json(report.to_json())
     else:
@@ -60,11 +61,11 @@ def _show(found: dict[str, Any]) -> None:
         print()
         print(f"licence:    {visible(found['licence']['sentence'])}")
     print(f"parameters: {found['parameters']:,}")
-    print(f"memory:     {words_for_bytes(found['peak_bytes'])} at most")
+    print(f"memory:     about {words_for_bytes(found['peak_bytes'])} at most, estimated")
     print(f"disk:       {words_for_bytes(found['disk_bytes'])}")
     if found["fetch_bytes"] is not None:
         print(f"to fetch:   {_to_fetch(found['fetch_bytes'])}")
-    print(f"time:       about {max(found['seconds'], 1):.0f} s")
+    print(f"time:       about {max(found['seconds'], 1):.0f} s, estimated {found['basis']}")
 
 
 def _to_fetch(count: int) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from merger.cli.stopping import stop_on_interrupt
 from merger.devices.names import is_device_name
 from merger.errors import RecipeError
 from merger.layout import read_json
+from merger.pace import remember, usual_place
 from merger.progress import Report, check_cancel
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES
@@ -93,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     """Merge; with --check the exit code is 1 when the result is not fit for use."""
     recipe = read_recipe(args.recipe)
     with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
-        _look_before(args, recipe, report, cancel)
+        rough = _look_before(args, recipe, report, cancel)
         check_cancel(cancel)
     if args.adapter is not None:
         if args.check:
@@ -107,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
     with stop_on_interrupt() as cancel, progress_bar(args.progress) as report:
         from merger.engine import merge  # noqa: PLC0415  (imports torch)
 
+        began = time.perf_counter()
         path = merge(
             recipe,
             args.out,
@@ -121,6 +124,9 @@ def run(args: argparse.Namespace) -> int:
             scores=scores,
             tell=notes.append,
         )
+        if not args.resume:
+            # A merge that goes on says nothing of how long a whole one takes.
+            remember(usual_place(), recipe.method, rough, time.perf_counter() - began)
     for note in notes:
         print(f"note: {visible(note)}", file=sys.stderr)
     from merger.outcome import outcome_of  # noqa: PLC0415  (only once there is one)
@@ -148,8 +154,11 @@ def _check(args: argparse.Namespace, path: Path) -> "list[SelfTest]":
 
 def _look_before(
     args: argparse.Namespace, recipe: Recipe, report: Report | None, cancel: Event
-) -> None:
-    """Say on the error output what the doctor notices; what forbids the merge ends it here."""
+) -> float:
+    """Say on the error output what the doctor notices; what forbids the merge ends it here.
+
+    Returns the seconds that are estimated without any correction.
+    """
     from merger.preflight import preflight  # noqa: PLC0415  (a wrong path is told before it loads)
 
     # What a killed merge left there, or what is replaced, is no lack of space.
@@ -159,7 +168,7 @@ def _look_before(
         print(visible(line), file=sys.stderr)
 
     out = args.out if whole else None
-    preflight(recipe, tell=tell, out=out, report=report, cancel=cancel)
+    return preflight(recipe, tell=tell, out=out, report=report, cancel=cancel).rough_seconds
 
 
 def _write_adapter(args: argparse.Namespace, recipe: Recipe) -> None:

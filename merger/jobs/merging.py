@@ -1,6 +1,7 @@
 """A merge as a background job."""
 
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from merger.jobs.rules import rules_of
 from merger.lazy import torch
 from merger.models import open_models
 from merger.outcome import outcome_of
+from merger.pace import remember
 from merger.preflight import preflight
 from merger.progress import Report
 from merger.recipe import Recipe
@@ -26,7 +28,8 @@ def merge_in_background(
     Args:
         payload: `recipe` in its JSON form, `folder` of the job, and, when wished, `name` of
             the model folder, `base_dir` that relative sources start from, `roots` and `granted`,
-            all that a visitor may open (`rules_of`), `device`, `threads` and `memory`, `scores`,
+            all that a visitor may open (`rules_of`), `pace`, the file that remembers how long
+            merges take, `device`, `threads` and `memory`, `scores`,
             what the merge scored, and `check`, whether to test the result; or `adapter`, the
             rank of the LoRA adapter to write instead of a model.
     """
@@ -37,14 +40,18 @@ def merge_in_background(
     base_dir = None if start is None else Path(start)
     places: dict[str, Any] = {"base_dir": base_dir, "roots": rules_of(payload)}
     told: list[str] = []
-    preflight(recipe, tell=told.append, report=report, cancel=cancel, **places)
+    looked = preflight(recipe, tell=told.append, report=report, cancel=cancel, **places)
     if "adapter" in payload:
         rank = int(payload["adapter"])
         made = merge_to_adapter(recipe, out, rank, report=report, cancel=cancel, **places)
         done = outcome_of(Path(made.path), recipe, **places)
         return done | {"notes": told, "adapter": made.to_json()}
     scores = _own_scores(payload.get("scores"), recipe, places)
+    began = time.perf_counter()
     path = merge(recipe, out, report=report, cancel=cancel, scores=scores, **places, **options)
+    if "pace" in payload:
+        taken = time.perf_counter() - began
+        remember(Path(payload["pace"]), recipe.method, looked.rough_seconds, taken)
     done = outcome_of(path, recipe, **places) | {"notes": told}
     if not payload.get("check"):
         return done

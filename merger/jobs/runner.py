@@ -15,6 +15,7 @@ from merger.jobs.job import Job, JobState
 from merger.jobs.lock import RunnerLock
 from merger.jobs.process import WorkerProcess
 from merger.jobs.store import INTERRUPTED, JobStore, Limits
+from merger.pace import NAME as PACE
 from merger.progress import Progress
 from merger.workspace import Workspace, folder_bytes
 
@@ -211,7 +212,10 @@ class JobRunner:
             self._store.finish(job.id, JobState.FAILED, error=said)
             return
         order: dict[str, Any] = {"type": "run", "id": job.id, "work": self._kinds[job.kind]}
-        order["payload"] = payload | {"folder": str(folder)}
+        order["payload"] = payload | {
+            "folder": str(folder),
+            "pace": str(self._workspace.folder / PACE),
+        }
         if secret is not None:
             order["secret"] = secret.reveal()
         worker.send(order)
