@@ -46,7 +46,8 @@ function show(found) {
     ...words(found.words),
     ...problems(found.problems),
     h("dl", { class: "ms-checkup__models" }, found.models.flatMap(({ name, words: said }) => [h("dt", {}, name), h("dd", {}, said)])),
-    h("p", { class: "ms-help", id: "ms-checkup-licence" }, found.licence));
+    h("p", { class: "ms-help", id: "ms-checkup-licence" }, found.licence),
+    found.basis ? h("p", { class: "ms-help", id: "ms-checkup-basis" }, found.basis) : "");
 }
 
 /** Marked as estimates: what is measured stands in the tiles. */
