@@ -18,8 +18,7 @@ from viz.catalog import NO_BASE, Catalog, Choice, Family
 from viz.hub_picks import PREFIX, Picks
 
 NO_TEXTS = (
-    "Models of the hub are scored on texts (*.txt) that lie in a folder which the host gives with "
-    "--models; there are none that fit. The Try it tab takes a text of yours."
+    "Models of the hub are scored on the texts (*.txt) of folders given with --models; none fits."
 )
 
 

@@ -136,7 +136,7 @@ def test_models_of_the_hub_are_scored_on_the_host_s_texts_where_there_are_some(
     family = fetched(studio, ANN, FRIEND, base="org/base", experts=["org/alpha", "org/beta"])
     assert family["tasks"] == [] and "--models" in family["missing"]
     answer = ask(studio, "preview", ANN, FRIEND, draft=family["first"], visible=["tasks"])
-    assert "a folder which the host gives with --models" in json.dumps(answer["panels"])
+    assert "texts (*.txt) of folders given with --models" in json.dumps(answer["panels"])
     offered = Catalog(folder_families([folder]))
     with open_studio(offered, tmp_path / "texts", HubHost(login=True)) as other:
         family = fetched(other, ANN, FRIEND, base="org/base", experts=["org/alpha", "org/beta"])
