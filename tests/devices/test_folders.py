@@ -170,7 +170,7 @@ def test_blocks_and_lanes_fit_into_both_memories(tmp_path: Path, monkeypatch) ->
         return found.block, found.workers
 
     assert room(1 << 40) == (LONGEST_BLOCK, 2)
-    assert room(1 << 27) == (1 << 21, 2)
+    assert room(1 << 26) == (1 << 19, 2)
     monkeypatch.setattr(Rules, "is_late", True)
     assert room(1 << 40) == (LONGEST_BLOCK, 4)
     assert room(1 << 40, threads=1) == (LONGEST_BLOCK, 1)
