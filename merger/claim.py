@@ -11,9 +11,6 @@ from pathlib import Path
 from merger.errors import OutputError
 from merger.header import shown
 
-# A folder with none of these is not a model, and is never replaced.
-SIGNS_OF_A_MODEL = ("recipe.yaml", "config.json", "model.safetensors")
-
 
 class Claim:
     """The right to write one target: a lock beside it, and a working folder that replaces it.
@@ -98,9 +95,7 @@ class Claim:
                 f"{target} exists already, and is kept.",
                 "Choose another folder, or use --force to replace it.",
             )
-        if not any((target / name).is_file() for name in SIGNS_OF_A_MODEL) and not any(
-            target.glob("*/recipe.yaml")
-        ):
+        if not _is_merge(target):
             raise OutputError(
                 f"{target} holds files that no merge has written, so it is not replaced.",
                 "Choose another folder.",
@@ -188,6 +183,21 @@ class output_errors:  # noqa: N801  reads as a statement: with output_errors(tar
         else:
             what, hint = shown(error.strerror or str(error)), "Choose another folder."
         raise OutputError(f"{self.target} cannot be written: {what}.", hint) from error
+
+
+def _is_merge(folder: Path) -> bool:
+    """Return whether nothing is lost but a model, or one for each expert, with a folder.
+
+    Many folders hold a config.json or a recipe.yaml, and work that is nobody else's.
+    """
+    if (folder / ".git").exists():
+        return False
+    if any(folder.glob("*.safetensors")):
+        return True
+    return all(
+        (path / "recipe.yaml").is_file() and any(path.glob("*.safetensors"))
+        for path in folder.iterdir()
+    )
 
 
 def _is_same_file(file: int, path: Path) -> bool:

@@ -100,6 +100,7 @@ def test_an_existing_folder_is_kept_unless_forced(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.mkdir()
     (target / "config.json").write_text("old")
+    (target / "model.safetensors").write_text("old")
     with pytest.raises(OutputError, match="exists already, and is kept"):
         writer(target)
     assert (target / "config.json").read_text() == "old"
@@ -110,8 +111,15 @@ def test_an_existing_folder_is_kept_unless_forced(tmp_path: Path) -> None:
     assert listed(tmp_path) == ["out"]
 
 
-def test_a_folder_that_is_no_model_is_never_replaced(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
+@pytest.mark.parametrize(
+    "beside",
+    [(), ("config.json",), ("recipe.yaml",), ("a/recipe.yaml",), ("m.safetensors", ".git/x")],
+)
+def test_a_folder_that_is_no_model_is_never_replaced(tmp_path: Path, beside: tuple) -> None:
+    for name in beside:
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text("{}")
+    (tmp_path / "out").mkdir(exist_ok=True)
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
     with pytest.raises(OutputError, match="no merge has written"):
         writer(tmp_path / "out", force=True)
@@ -257,7 +265,7 @@ def test_what_a_kill_just_after_the_commit_left_is_removed_by_the_next_attempt(t
 
 def test_a_merge_that_is_refused_leaves_another_one_its_lock(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "config.json").write_text("old")
+    (tmp_path / "out" / "model.safetensors").write_text("old")
     first = writer(tmp_path / "out", force=True)
     with pytest.raises(OutputError, match="exists already"):
         writer(tmp_path / "out")
