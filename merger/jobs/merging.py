@@ -48,7 +48,10 @@ def merge_in_background(
         return done | {"notes": told, "adapter": made.to_json()}
     scores = _own_scores(payload.get("scores"), recipe, places)
     began = time.perf_counter()
-    path = merge(recipe, out, report=report, cancel=cancel, scores=scores, **places, **options)
+    path = merge(
+        recipe, out, report=report, cancel=cancel, scores=scores,
+        tell=lambda said: told.append(f"note: {said}"), **places, **options,
+    )  # fmt: skip
     if "pace" in payload:
         taken = time.perf_counter() - began
         remember(Path(payload["pace"]), recipe.method, looked.rough_seconds, taken)
