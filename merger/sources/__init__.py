@@ -74,7 +74,17 @@ class Opening:
     def path(self, text: str) -> Path:
         """Return the path that a text means here."""
         path = Path(text).expanduser()
-        return path if self.base_dir is None else self.base_dir / path
+        path = path if self.base_dir is None else self.base_dir / path
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # whoever asks says what must be there
+        except OSError as error:
+            raise SourceError(
+                f"{shown(str(path))} cannot be read: {error.strerror or error}.",
+                "Check the path and its rights.",
+            ) from error
+        return path
 
     def refuse_step(self, source: str) -> None:
         """Raise when a step was asked of a source that has only one checkpoint."""
@@ -161,6 +171,10 @@ def split_source(source: str) -> tuple[str, str]:
     if colon and scheme in SCHEMES:
         return scheme, rest
     # A single letter before the colon is a Windows drive.
+    if found := re.match(
+        r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^/?#]+/[^/?#]+)", source
+    ):
+        raise SourceError(f"{shown(source)} is an address.", f"Write hub:{found[1]}.")
     if colon and re.fullmatch(r"[A-Za-z][A-Za-z0-9+-]+", scheme) and not Path(source).exists():
         raise SourceError(
             f"{shown(source)} has the unknown scheme {scheme!r}.", did_you_mean(scheme, SCHEMES)

@@ -38,6 +38,29 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         open_source(str(tmp_path / "nothing-here"))
 
 
+@pytest.mark.parametrize("scheme", ["", "file:", "lora:", "recipe:"])
+def test_a_path_that_the_system_refuses_is_an_error_in_words(tmp_path: Path, scheme: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in ("x" * 300, str(tmp_path / "loop" / "x")):
+        with pytest.raises(SourceError, match="cannot be read"):
+            open_source(f"{scheme}{path}")
+
+
+def hint_of(source: str) -> str:
+    with pytest.raises(SourceError) as caught:
+        open_source(source)
+    return caught.value.hint
+
+
+def test_a_source_that_is_nearly_right_is_told_how_to_be_written(tmp_path: Path) -> None:
+    assert "write hub:org/name-7B." in hint_of("org/name-7B")
+    assert "from the folder that the command runs in" in hint_of("models/a/b")
+    assert "hub:" not in hint_of("./org/name") and "runs in" not in hint_of(str(tmp_path / "x"))
+    assert hint_of("https://huggingface.co/org/name/tree/main") == "Write hub:org/name."
+    (tmp_path / "inner.yaml").write_text("method: average\n")
+    assert hint_of(str(tmp_path / "inner.yaml")).endswith(f"write recipe:{tmp_path}/inner.yaml.")
+
+
 def test_an_unknown_scheme_names_the_near_one() -> None:
     with pytest.raises(SourceError, match="Did you mean 'zoo'"):
         open_source("zo:mnist")
