@@ -119,9 +119,8 @@ class HubDesk:
         for job in self.studio.jobs.list(owner):
             if job.kind == "fetch" and job.title == title[:200] and not job.is_finished:
                 return {"job": job_view(job)}
-        job = self.studio.jobs.submit(
-            "fetch", {"models": sources}, owner=owner, title=title, secret=token
-        )
+        runner = self.studio.fetches or self.studio.jobs
+        job = runner.submit("fetch", {"models": sources}, owner=owner, title=title, secret=token)
         return {"job": job_view(job)}
 
     @answers

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -48,8 +48,21 @@ def serve(
     except MergeError as error:
         sys.exit(f"{error.message} {error.hint}".strip())
     limits = Limits(total_bytes=KEEP_BYTES, keep_seconds=KEEP_SECONDS)
-    with closing(place), closing(JobRunner(place, limits=limits)) as jobs:
-        studio = Studio(catalog, jobs, Library(place), place, page_url=_page_url(space), hub=hub)
+    with ExitStack() as stack:
+        stack.enter_context(closing(place))
+        jobs = stack.enter_context(closing(JobRunner(place, limits=limits)))
+        # A download of an hour must not hold up the merges of others.
+        fetches = jobs if hub is None else JobRunner(place, limits=limits)
+        stack.enter_context(closing(fetches))
+        studio = Studio(
+            catalog,
+            jobs,
+            Library(place),
+            place,
+            page_url=_page_url(space),
+            hub=hub,
+            fetches=fetches,
+        )
         Thread(target=_warm_up, args=(studio, jobs), daemon=True).start()
         page = build_page(studio)
         page.queue(default_concurrency_limit=None)

@@ -58,6 +58,7 @@ class Studio:
         workspace: Where results lie.
         page_url: Address for links, where the page lives in somebody's frame.
         hub: How visitors read the hub; None where the host does not allow it.
+        fetches: Runs what is fetched from there; beside the merges where it is another one.
     """
 
     catalog: Catalog
@@ -66,6 +67,7 @@ class Studio:
     workspace: Workspace
     page_url: str = ""
     hub: HubHost | None = None
+    fetches: JobRunner | None = None
     desk: Desk = field(default_factory=Desk)
     asking: Asking = field(init=False)
     archive: Archive = field(init=False)

@@ -192,10 +192,20 @@ class JobRunner:
                     self._tell()
                     self._run(*taken)
                     self._tell()
+                    self._forget_secrets()
                     self._workspace.sweep(self._limits.total_bytes, self._limits.keep_seconds)
             except Exception:
                 # A full disk must not end the only thread that runs jobs.
                 log.exception("A job could not be recorded.")
+
+    def _forget_secrets(self) -> None:
+        """Let go of the tokens of jobs that another runner cancelled."""
+        for job_id in list(self._secrets):
+            try:
+                if self._store.get(job_id).is_finished:
+                    self._secrets.pop(job_id, None)
+            except JobError:
+                continue  # its row is not there yet
 
     def _run(self, job: Job, payload: dict[str, Any]) -> None:
         secret = self._secrets.pop(job.id, None)

@@ -16,6 +16,7 @@ from merger.hub.rights import Rights
 from merger.jobs import JobRunner, JobState
 from merger.workspace import Workspace
 from tests.hub import FakeHub, Repo, commit_of, failing, hub_at_hand, hub_environment
+from tests.unit.jobs.work import KINDS
 
 FILES = {"config.json": b"{}", "model.safetensors": save({"w": torch.ones(2000)})}
 SOURCE = f"hub:org/gated@{commit_of(FILES)}"
@@ -78,6 +79,29 @@ def test_a_fetch_that_outlives_the_program_asks_to_sign_in_again(hub, tmp_path: 
         assert end.state is JobState.FAILED
         assert end.error is not None and end.error["hint"] == "Sign in and start it again."
     assert b"hf_friend" not in _written(tmp_path / "ws")
+
+
+def test_a_long_fetch_holds_up_no_merge(hub, tmp_path: Path) -> None:
+    """Two runners share a workspace; what one has cancelled, the other keeps no token of."""
+    with (
+        contextlib.closing(Workspace(tmp_path / "ws")) as workspace,
+        contextlib.closing(JobRunner(workspace, kinds=KINDS)) as merges,
+        contextlib.closing(JobRunner(workspace, grace_seconds=0.2)) as fetches,
+    ):
+        hub.fault = failing("/api/models", "hang", 10**6)
+        order = {"owner": "ann", "title": "f", "secret": Secret("hf_friend")}
+        long, waiting = (fetches.submit("fetch", {"models": [SOURCE]}, **order) for _ in range(2))
+        merge = merges.submit("count", {"total": 2}, owner="bob", title="m")
+        assert merges.wait(merge.id, 60).state is JobState.DONE
+        assert not merges.get(long.id).is_finished
+        for job in (waiting, long):
+            merges.cancel(job.id, "ann")
+        assert fetches.wait(long.id, 60).state is JobState.CANCELLED
+        hub.fault = lambda method, path: None
+        again = fetches.submit("fetch", {"models": [SOURCE]}, **order)
+        assert fetches.wait(again.id, 60).state is JobState.DONE
+        assert fetches.get(waiting.id).state is JobState.CANCELLED
+    assert fetches._secrets == {}
 
 
 def test_rights_are_remembered_for_one_asker_and_for_a_while(hub: FakeHub) -> None:
