@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import ceil
 from threading import Event, Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from merger.adapted import change_of
 from merger.algebra import add_update, mean
-from merger.checkpoint import TORCH_NAMES, Checkpoint
+from merger.checkpoint import Checkpoint
 from merger.devices.device import Device, Host
-from merger.errors import MergeError, RecipeError
+from merger.errors import RecipeError
 from merger.feeds import Serving
 from merger.footprint import pieces_at_once
 from merger.inputs import CheckpointInputs, Inputs, is_finite
@@ -19,6 +19,7 @@ from merger.lazy import Tensor, torch
 from merger.pieces import BLOCK, Piece, cut_up
 from merger.plan import BASE, Plan, TensorPlan
 from merger.progress import Report, check_cancel
+from merger.rounding import overflow, round_once, torch_dtype
 from merger.survey import Survey, SurveyCache
 
 # Pieces that a device holds beside those of the processor: the base once more, while it serves
@@ -188,7 +189,7 @@ class Prepared:
             serving = Serving(self.plan, self._inputs, self._survey, piece)
             values = serving.update(sum(stage.label == "after" for stage in self.plan.stages))
         if not is_finite(values):
-            raise _overflow(values, key, "float32", "Lower scale or the coefficients.")
+            raise overflow(values, key, "float32", "Lower scale or the coefficients.")
         return values
 
     def _copied_change(self, tensor: TensorPlan) -> Tensor:
@@ -258,26 +259,3 @@ def merged_model(plan: Plan, inputs: Inputs, survey: Survey) -> dict[str, Tensor
         flat = results[key].reshape((plan.n, -1) if stacked else (-1,))
         found[key] = merged(Serving(plan, inputs, survey, piece, flat))
     return found
-
-
-def round_once(values: Tensor, tensor: TensorPlan) -> Tensor:
-    """Return values in the dtype they are written in, which must be able to hold them."""
-    if not is_finite(values):
-        raise _overflow(values, tensor.key, "float32", "Lower scale or the coefficients.")
-    dtype = torch_dtype(tensor.out_dtype)
-    rounded = values.to(dtype)
-    if tensor.out_dtype in ("F16", "BF16") and not is_finite(rounded):
-        name = str(dtype).removeprefix("torch.")
-        raise _overflow(rounded, tensor.key, name, "Lower scale or set out_dtype: float32.")
-    return rounded
-
-
-def _overflow(values: Tensor, key: str, name: str, hint: str) -> MergeError:
-    count = int((~torch.isfinite(values)).sum())
-    what = "1 value overflows" if count == 1 else f"{count} values overflow"
-    return MergeError(f"{key}: {what} {name}.", hint)
-
-
-def torch_dtype(word: str) -> Any:
-    """Return torch's dtype for a word of safetensors'."""
-    return getattr(torch, TORCH_NAMES[word])

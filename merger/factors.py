@@ -8,7 +8,6 @@ from typing import Any
 from merger.adapted import AdaptedCheckpoint
 from merger.adapter import PREFIX
 from merger.checkpoint import Checkpoint
-from merger.compute import torch_dtype
 from merger.diagnostics.energy import EnergyInfo, Stored, measure_energy
 from merger.errors import MergeError
 from merger.header import shown
@@ -19,6 +18,7 @@ from merger.models import Models
 from merger.module_names import NOTHING, parameter_names
 from merger.places import module_of
 from merger.plan import WORDS, TensorPlan
+from merger.rounding import torch_dtype
 from merger.spectra import Spectra, rank_for
 from merger.spectral import is_linear, svd, widen
 from merger.threads import one_thread

@@ -4,13 +4,14 @@ The same pieces, surveys and methods as in `merger/compute.py`, so that preview 
 the same numbers. What a moved setting does not change (ranks, cuts, draws, products) is kept.
 """
 
-from merger.compute import averaged, merged, merged_model, round_once
+from merger.compute import averaged, merged, merged_model
 from merger.errors import MergeError
 from merger.flat_survey import FlatSurvey
 from merger.flat_view import FlatInputs, FlatView
 from merger.lazy import Tensor, torch
 from merger.pieces import Piece
 from merger.plan import Plan
+from merger.rounding import round_once
 from merger.survey import SurveyCache
 
 __all__ = ["FlatInputs", "SurveyCache", "merge_flat"]
