@@ -1,5 +1,6 @@
 """Say, from headers and configs only, whether a merge will work and what it will cost."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -208,7 +209,9 @@ def _recipe_problems(recipe: Recipe) -> list[Problem]:
 def _space_problems(out: Path | None, needed: int) -> list[Problem]:
     if out is None:
         return []
-    there = next((p for p in (out, *out.resolve().parents) if p.is_dir()), None)
+    # A name that is too long is no folder, which pathlib would raise about.
+    above = (out, *out.resolve().parents)
+    there = next((p for p in above if os.path.isdir(p)), None)  # noqa: PTH112
     free = shutil.disk_usage(there).free if there is not None else 0
     if free >= needed:
         return []

@@ -68,6 +68,7 @@ def test_no_experts_is_a_problem_in_words(recipe: Recipe) -> None:
 
 def test_a_disk_that_is_too_small_is_a_problem(recipe: Recipe, tmp_path: Path) -> None:
     assert doctor(recipe, out=tmp_path / "new" / "out").is_well
+    assert doctor(recipe, out=tmp_path / ("x" * 300)).is_well, "the merge says that it is too long"
 
 
 def test_a_visitor_sees_only_what_is_open(recipe: Recipe, tmp_path: Path) -> None:
