@@ -140,7 +140,8 @@ def _detail(job: Job, result: dict[str, Any], error: dict[str, str]) -> str:
     if job.state is JobState.DONE:
         files = result.get("files", ())
         count = files if isinstance(files, int) else len(files)
-        return f"{in_bytes(result.get('bytes', 0))} in {count} files, {job.seconds:.1f} s."
+        size = f"{in_bytes(result.get('bytes', 0))} in {count} files, {job.seconds:.1f} s."
+        return " ".join([size, *result.get("afterwards", ())])
     if job.is_finished:
         return error.get("message", "Nothing was kept.")
     if job.state is JobState.WAITING:

@@ -48,14 +48,16 @@ def merge_in_background(
         return done | {"notes": told, "adapter": made.to_json()}
     scores = _own_scores(payload.get("scores"), recipe, places)
     began = time.perf_counter()
+    said: list[str] = []
     path = merge(
-        recipe, out, report=report, cancel=cancel, scores=scores,
-        tell=lambda said: told.append(f"note: {said}"), **places, **options,
+        recipe, out, report=report, cancel=cancel, scores=scores, tell=said.append,
+        **places, **options,
     )  # fmt: skip
     if "pace" in payload:
         taken = time.perf_counter() - began
         remember(Path(payload["pace"]), recipe.method, looked.rough_seconds, taken)
-    done = outcome_of(path, recipe, **places) | {"notes": told}
+    notes = {"notes": told + [f"note: {line}" for line in said], "afterwards": said}
+    done = outcome_of(path, recipe, **places) | notes
     if not payload.get("check"):
         return done
     return done | {"check": [_checked(f, report, cancel, places) for f in written_models(path)]}

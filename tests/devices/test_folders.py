@@ -17,6 +17,7 @@ from merger.devices.device import Staged
 from merger.devices.drivers import Opened
 from merger.devices.fitting import LONGEST_BLOCK, fit
 from merger.engine import merge
+from merger.jobs.job import Job, JobState
 from merger.jobs.merging import merge_in_background
 from merger.models import open_models
 from merger.plan import TensorPlan
@@ -24,6 +25,7 @@ from merger.progress import Progress
 from merger.stream import SMALLEST_BLOCK
 from tests.devices.far import FarDriver, Rules
 from tests.engine.folders import contents, family, listed, read
+from viz.jobs_view import job_view
 
 ROOT = Path(__file__).parents[2]
 # Enough for the shortest blocks only, so that the larger tensors take several.
@@ -81,6 +83,8 @@ def test_a_shortage_is_told_once_by_the_merge_the_command_and_the_job(
     payload = {"recipe": recipe.to_json(), "folder": str(tmp_path)}
     done = merge_in_background(payload, lambda progress: None, threading.Event())
     assert done["notes"].count(f"note: {said}") == 1
+    shown = Job("id", "t", JobState.DONE, 1, 1, "bytes", "", 2.0, None, done)
+    assert job_view(shown)["detail"].endswith(f" files, 2.0 s. {said}")
     there = read(tmp_path / "b")
     assert all(torch.equal(there[key], here[key]) for key in here)
 
