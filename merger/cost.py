@@ -20,15 +20,19 @@ READ_RATE = WRITE_RATE = 1.2e9  # bytes a second
 START, LOAD_LOOPS = 0.5, 1.2
 # Nanoseconds of one processor for an entry of one expert, in compiled loops and in plain ones:
 # reading and adding up; what is counted before, cut or ranked; inner products; random draws; a
-# whole row or tensor at a time; entries that are put in order.
-COMPILED = {"sum": 0.9, "count": 3.0, "gram": 1.0, "draw": 1.5, "whole": 2.0, "order": 8.0}
-PLAIN = {"sum": 6.0, "count": 8.0, "gram": 2.0, "draw": 25.0, "whole": 6.0, "order": 45.0}
+# whole row or tensor at a time; entries that are put in order; what draws left, counted.
+COMPILED = {
+    "sum": 0.9, "count": 3.0, "gram": 1.0, "draw": 1.5, "whole": 2.0, "order": 20.0, "left": 20.0,
+}  # fmt: skip
+PLAIN = {
+    "sum": 6.0, "count": 8.0, "gram": 2.0, "draw": 25.0, "whole": 6.0, "order": 45.0, "left": 40.0,
+}  # fmt: skip
 # And for a multiplication where matrices are decomposed.
 DECOMPOSED = 0.25
 COUNTED = ("cut", "ranks", "majority", "sizes", "ordered")
 DEAREST = 3  # statistics that are taken at once share a pass
 # Torch and its libraries; compiled loops; histograms of what is counted.
-PROGRAM_BYTES, LOOP_BYTES, COUNT_BYTES = 160_000_000, 50_000_000, 25_000_000
+PROGRAM_BYTES, LOOP_BYTES, COUNT_BYTES = 190_000_000, 50_000_000, 25_000_000
 
 
 class Cost(NamedTuple):
@@ -74,19 +78,17 @@ def _nanoseconds(planned: Plan, fast: FastForms, looped: bool) -> dict[str, floa
     work = float(planned.numel * planned.n)
     fed = {use.feed.name for use in _uses(planned)}
     counts = sum(u.feed.surveyed and u.feed.name in COUNTED for u in _uses(planned))
-    ordered = "ordered" in fed or any(
-        use.feed.name == "ranks" and use.of.scope == "row" for use in _uses(planned)
-    )
+    scopes = {planned.scope_at(t.settings) for t in planned.merged}
+    ordered = "ordered" in fed or ("ranks" in fed and "row" in scopes)
     found = {
         "sum": work,
         "count": work * (min(counts, 1) if looped else min(counts, DEAREST)),
         "gram": work * bool({"gram", "weight_gram"} & fed),
         "draw": work * ("uniform" in fed),
         "order": work * ordered,
-        "whole": work * any(
-            planned.scope_at(t.settings) in ("row", "tensor") for t in planned.merged
-        ),
-    }  # fmt: skip
+        "whole": work * bool({"row", "tensor"} & scopes),
+        "left": work * ("uniform" in fed and "cut" in fed),
+    }
     taken = {kind: amount * rates[kind] for kind, amount in found.items()}
     matrices = [t for t in planned.merged if len(t.shape) == 2]
     if "costly" in fed:
