@@ -155,7 +155,7 @@ def _about_reference(
             )
         ]
     if copied:
-        what = f"{_names(copied)} {_are(copied)} copied, not merged (not trained numbers)."
+        what = f"{first_names(copied)} {_are(copied)} copied, not merged (not trained numbers)."
         return [Problem("note", what, reference.label, "")]
     return []
 
@@ -207,10 +207,10 @@ def _missing(
 ) -> Found:
     hard = tuple(key for key in missing if not _is_copied(reference, key))
     if hard:
-        what = f"it lacks {_names(hard)}, which {_are(hard)} in {reference.label}."
+        what = f"it lacks {first_names(hard)}, which {_are(hard)} in {reference.label}."
         return [("error", what, _prefix_remedy(missing, extra) or SAME_FAMILY)]
     if missing:
-        return [("note", f"it lacks {_names(missing)}; the base's {_are(missing)} kept.", "")]
+        return [("note", f"it lacks {first_names(missing)}; the base's {_are(missing)} kept.", "")]
     return []
 
 
@@ -219,14 +219,14 @@ def _extra(
 ) -> Found:
     hard = tuple(key for key in extra if not _is_copied(expert, key))
     if hard:
-        what = f"it has {_names(hard)}, which {_are(hard)} not in {reference.label}."
+        what = f"it has {first_names(hard)}, which {_are(hard)} not in {reference.label}."
         remedy = _prefix_remedy(missing, extra) or (
             "Remove a head that the base lacks (save the model without it), or "
             "choose experts of one architecture."
         )
         return [("error", what, remedy)]
     if extra:
-        return [("note", f"it has {_names(extra)}, which the result leaves out.", "")]
+        return [("note", f"it has {first_names(extra)}, which the result leaves out.", "")]
     return []
 
 
@@ -254,12 +254,12 @@ def _dtypes(reference: Checkpoint, expert: Checkpoint, mergeable: tuple[str, ...
     common = [key for key in mergeable if key in theirs]
     whole = tuple(key for key in common if not theirs[key].is_float)
     if whole:
-        what = f"{_names(whole)} {_are(whole)} {theirs[whole[0]].dtype}, not floating point."
+        what = f"{first_names(whole)} {_are(whole)} {theirs[whole[0]].dtype}, not floating point."
         return [("error", what, "Choose a checkpoint that was not quantised.")]
     other = tuple(key for key in common if theirs[key].dtype != ours[key].dtype)
     if other:
         here, there = theirs[other[0]].dtype, ours[other[0]].dtype
-        what = f"{_names(other)}: {here} here, {there} in {reference.label}."
+        what = f"{first_names(other)}: {here} here, {there} in {reference.label}."
         return [("note", what, "Merging computes in float32; the result keeps the base's dtypes.")]
     return []
 
@@ -298,9 +298,10 @@ def _prefix_remedy(missing: tuple[str, ...], extra: tuple[str, ...]) -> str:
     return ""
 
 
-def _names(keys: Sequence[str]) -> str:
-    listed = ", ".join(shown(key) for key in keys[:3])
-    return listed + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+def first_names(keys: Sequence[str]) -> str:
+    """Return the first names of several, and how many more there are."""
+    named = ", ".join(shown(key) for key in keys[:3])
+    return named + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 def _are(keys: Sequence[str]) -> str:

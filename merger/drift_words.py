@@ -2,7 +2,7 @@
 
 from math import log
 
-from merger.align import Problem
+from merger.align import Problem, first_names
 from merger.drift import Drift, LayerNorm
 from merger.header import shown
 
@@ -16,10 +16,10 @@ def about_drift(drift: Drift) -> list[Problem]:
     """Return what is wrong, or worth a look, in how a model's tensors differ from its base."""
     found = []
     if drift.broken:
-        listed = _names(drift.broken)
+        listed = first_names(drift.broken)
         found.append(_error(f"there are numbers that are not finite in {listed}.", AGAIN))
     if drift.zero:
-        found.append(_error(f"there is nothing but zeros in {_names(drift.zero)}.", AGAIN))
+        found.append(_error(f"there is nothing but zeros in {first_names(drift.zero)}.", AGAIN))
     for one, other in drift.twins[:3]:
         what = f"tensors {shown(one)} and {shown(other)} hold the same numbers."
         found.append(_error(what, AGAIN))
@@ -57,8 +57,3 @@ def _off(layer: LayerNorm) -> float:
 
 def _error(what: str, remedy: str) -> Problem:
     return Problem("error", what, "", remedy)
-
-
-def _names(keys: tuple[str, ...]) -> str:
-    listed = ", ".join(shown(key) for key in keys[:3])
-    return listed + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")

@@ -5,13 +5,12 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
-from merger.align import Problem
+from merger.align import Problem, first_names
 from merger.checkpoint import Checkpoint, FileCheckpoint
 from merger.drift import measure_drift
 from merger.drift_words import AGAIN, about_drift
 from merger.errors import MergeError, SourceError
 from merger.finishing import CARD
-from merger.header import shown
 from merger.progress import Report, check_cancel
 from merger.recipe import Recipe
 from merger.selftest_info import SelfTest
@@ -121,11 +120,11 @@ def _about_names(model: Checkpoint, reference: Checkpoint) -> list[Problem]:
     ]
     found = []
     if lacks:
-        found.append(_note(f"it lacks {_names(lacks)}, which {reference.label} has."))
+        found.append(_note(f"it lacks {first_names(lacks)}, which {reference.label} has."))
     if more:
-        found.append(_note(f"it has {_names(more)}, which {reference.label} has not."))
+        found.append(_note(f"it has {first_names(more)}, which {reference.label} has not."))
     if shapes:
-        found.append(_note(f"shapes differ from {reference.label}: {_names(shapes)}."))
+        found.append(_note(f"shapes differ from {reference.label}: {first_names(shapes)}."))
     return found
 
 
@@ -182,7 +181,7 @@ def _about_loading(loading: "Loading", inherited: bool) -> list[Problem]:
     ):
         if not keys:
             continue
-        words = f"{loading.architecture} {what} {_names(keys)}."
+        words = f"{loading.architecture} {what} {first_names(keys)}."
         if inherited:
             found.append(_note(f"{words} The base has the same tensors.", ""))
         else:
@@ -210,8 +209,3 @@ def _error(what: str, remedy: str = "") -> Problem:
 
 def _note(what: str, remedy: str = "") -> Problem:
     return Problem("note", what, "", remedy)
-
-
-def _names(keys: Sequence[str]) -> str:
-    listed = ", ".join(shown(key) for key in keys[:3])
-    return listed + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
