@@ -8,16 +8,16 @@ none. One thing differs: the bits are those of the processor.
 """
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from threading import Lock, local
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
 
 import torch
 import torch.utils.backend_registration as backends
 from torch.utils._pytree import tree_leaves, tree_map
 
 from merger.devices.drivers import PlainDriver
+from tests.devices.late import Mark, Queue, now, waiting_in
 
 NAME = "far"
 COPIES = ("_to_copy", "copy_")
@@ -96,7 +96,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     name = func.overloadpacket.__name__
     if _may_wait(name, args, kwargs, bool(near)):
         return _put_off(name, func, args, kwargs)
-    queue = _now()
+    queue = now()
     if queue is not None:
         queue.flush()
     # A single number of main memory may go with anything, as on every device.
@@ -130,43 +130,9 @@ def _near(value: Any) -> Any:
     return value.near if isinstance(value, Far) else value
 
 
-class Queue:
-    """Work of one lane that waits until somebody has to know its result."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Callable[[], object]] = []
-        self.done = 0
-
-    def flush(self, until: int | None = None) -> None:
-        """Do what waits, all of it or up to a place."""
-        count = len(self.waiting) if until is None else max(0, until - self.done)
-        for step in self.waiting[:count]:
-            step()
-        del self.waiting[:count]
-        self.done += count
-
-
-class Mark(NamedTuple):
-    """A place in a queue."""
-
-    queue: Queue
-    at: int
-
-    def synchronize(self) -> None:
-        """Do everything before it."""
-        self.queue.flush(self.at)
-
-
-_here = local()
-
-
-def _now() -> Queue | None:
-    return getattr(_here, "queue", None)
-
-
 def _may_wait(name: str, args: Any, kwargs: dict[str, Any], crosses: bool) -> bool:
     """Return whether an operation can be done later: copies, and what has a place to go to."""
-    if _now() is None:
+    if now() is None:
         return False
     if name == "copy_":
         return not crosses or (len(args) > 2 and args[2]) or kwargs.get("non_blocking", False)
@@ -176,7 +142,7 @@ def _may_wait(name: str, args: Any, kwargs: dict[str, Any], crosses: bool) -> bo
 
 
 def _put_off(name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    queue = _now()
+    queue = now()
     assert queue is not None
     result = kwargs.get("out", args[0])
     if name == "_to_copy":
@@ -259,16 +225,11 @@ class FarDriver(PlainDriver):
         """Return a new queue, where work waits."""
         return Queue() if self.overlaps else None
 
-    @contextmanager
-    def working(self, queue: Any) -> Iterator[None]:
+    def working(self, queue: Any) -> Any:
         """Let the work of this thread wait in a queue."""
-        _here.queue = queue
-        try:
-            yield
-        finally:
-            _here.queue = None
+        return waiting_in(queue)
 
     def mark(self) -> Any:
         """Return a mark behind all work of this thread's queue."""
-        queue = _now()
+        queue = now()
         return None if queue is None else Mark(queue, queue.done + len(queue.waiting))
