@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.merge_meter import report
 from merger.engine import merge
-from merger.kernels import choice, forms
+from merger.kernels import choice, form_table
 from merger.memory import merge_tensors
 from merger.recipe import Recipe
 from merger.spec import METHODS
@@ -20,7 +20,7 @@ def load_loops(made: Recipe) -> None:
     The recipe is merged for models of a few numbers, as if they were large.
     """
     draw = torch.Generator().manual_seed(0)
-    shape = (2, forms.SHORTEST_ROW)
+    shape = (2, form_table.SHORTEST_ROW)
     few = [
         {"w": torch.randn(shape, generator=draw).to(torch.bfloat16)}
         for _ in range(len(made.experts) + 1)

@@ -54,10 +54,16 @@ class Survey(Ranking):
 
     def majority_of(self, tensor: TensorPlan, stage: Stage, of: Of) -> float:
         """Return the sign that most entries elect, over this tensor or the model."""
-        is_global = of.scope_at(stage.knobs(tensor.settings)) == "global"
-        tensors = self._of_scope(stage, of) if is_global else (tensor,)
-        name = ("majority", place_of(stage), of, "" if is_global else tensor.key)
-        return self._keep(name, lambda: self._majority(stage, of, tensors))
+
+        def count() -> float:
+            is_global = of.scope_at(stage.knobs(tensor.settings)) == "global"
+            return self._majority(stage, of, self._of_scope(stage, of) if is_global else (tensor,))
+
+        return self._keep(_name_of_majority(tensor, stage, of), count)
+
+    def known_majority(self, tensor: TensorPlan, stage: Stage, of: Of) -> float | None:
+        """Return what `majority_of` returns, if it was asked before."""
+        return self._known.get(_name_of_majority(tensor, stage, of))
 
     def gram(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return inner products over the tensor, (n, n) float64."""
@@ -176,6 +182,11 @@ class Survey(Ranking):
             squares = [sum_of_squares(row) for row in values.reshape(-1, len(serving.piece))]
             found = [a + b for a, b in zip(found or [0.0] * len(squares), squares, strict=True)]
         return tuple(sqrt(square) for square in found)
+
+
+def _name_of_majority(tensor: TensorPlan, stage: Stage, of: Of) -> tuple[Any, ...]:
+    is_global = of.scope_at(stage.knobs(tensor.settings)) == "global"
+    return ("majority", place_of(stage), of, "" if is_global else tensor.key)
 
 
 def _surveyed(stage: Stage) -> list[FeedUse]:

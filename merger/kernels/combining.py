@@ -12,7 +12,7 @@ from merger.kernels.keeping import Keeper
 
 # One row of so many float32 for each expert stays in the cache of a processor.
 PART = 1 << 15
-TIES = {"plus": 1.0, "drop": 0.0, "majority": 0.0}
+TIES = {"plus": 1.0, "drop": 0.0}
 
 
 class Ballot(NamedTuple):

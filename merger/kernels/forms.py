@@ -4,13 +4,14 @@ A form gives the bytes of the method in `merger/methods/`; where its settings as
 that loops do not know, `fits` says so and the plain form is taken.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from merger.algebra import TINY, row_length
 from merger.kernels.block import Block
+from merger.kernels.form_table import FORMS, Knobs
 from merger.lazy import torch
 from merger.lru import Lru
 from merger.masks import band_of, chances_of, shares_of
@@ -21,48 +22,12 @@ from merger.signature import FeedUse
 
 if TYPE_CHECKING:
     from merger.kernels.keeping import Keeper
+    from merger.kernels.lots import Lots
     from merger.kernels.selecting import Selected
     from merger.survey import Survey
 
-# Rows that are shorter are ranked faster by the plain form.
-SHORTEST_ROW = 64
 # What is known of tensors that are being merged: a few of them, since threads run ahead.
 KNOWN_BYTES = 1 << 26
-Knobs = Mapping[str, Any]
-
-
-class Form(NamedTuple):
-    """The faster form of one method.
-
-    Args:
-        keeps: What is kept of each expert.
-        combines: What is done with it.
-        fits: Whether these settings, for this tensor, have a faster form.
-    """
-
-    keeps: Literal["cut", "band", "even lots", "ranked lots", "selected"]
-    combines: Literal["agreeing", "sum", "by share"]
-    fits: Callable[[Knobs, TensorPlan], bool] = lambda knobs, tensor: True
-
-
-def _by_tensor(knobs: Knobs, tensor: TensorPlan) -> bool:
-    return knobs["trim"] == "tensor"
-
-
-def _long_rows(knobs: Knobs, tensor: TensorPlan) -> bool:
-    return row_length(tensor.shape) >= SHORTEST_ROW
-
-
-FORMS = {
-    "ties": Form("cut", "agreeing"),
-    "dare_linear": Form("even lots", "sum"),
-    "dare_ties": Form("even lots", "agreeing"),
-    "breadcrumbs": Form("band", "sum", _by_tensor),
-    "breadcrumbs_ties": Form("band", "agreeing", _by_tensor),
-    "della_linear": Form("ranked lots", "sum", _long_rows),
-    "della": Form("ranked lots", "agreeing", _long_rows),
-    "sce": Form("selected", "by share"),
-}
 
 
 class Forms:
@@ -86,7 +51,9 @@ class Forms:
         """Return the smallest piece that the form works on, or None without a form."""
         if self._form is None or not self._form.fits(self._knobs(tensor), tensor):
             return None
-        return "row" if self._form.keeps == "ranked lots" else "element"
+        knobs = self._knobs(tensor)
+        by_row = self._form.keeps == "band" and knobs["trim"] == "row"
+        return "row" if by_row or self._form.keeps == "ranked lots" else "element"
 
     def merge(self, piece: Piece, survey: "Survey", out: np.ndarray) -> bool:
         """Write the merged entries of a piece, and return whether every number was finite."""
@@ -102,11 +69,16 @@ class Forms:
             shares = self._shares(tensor, knobs)
             return combining.merge_by_share(block, keeper, shares, knobs["floor"], scale, out)
         ballot = combining.ballot_of(knobs, tensor.weights)
-        tie = combining.TIES[knobs["tie"]]
+        if knobs["tie"] != "majority":
+            tie = combining.TIES[knobs["tie"]]
+            return combining.merge_agreeing(block, keeper, ballot, tie, scale, out)[0]
+        place = tensor, self._stage, self._feed("majority").of
+        sign = survey.known_majority(*place)
+        # Counting the majority takes a pass, which most tensors do without.
+        tie = 0.0 if sign is None else sign
         done, cancels = combining.merge_agreeing(block, keeper, ballot, tie, scale, out)
-        if done and cancels and knobs["tie"] == "majority":
-            of = self._feed("majority").of
-            sign = survey.majority_of(tensor, self._stage, of)
+        if done and cancels and sign is None:
+            sign = survey.majority_of(*place)
             done, _ = combining.merge_agreeing(block, keeper, ballot, sign, scale, out)
         return done
 
@@ -163,12 +135,10 @@ class Forms:
             first = survey.index_of(whole, self._stage, use.of)
             return keeping.Trims(survey.cuts(tensor, self._stage, use), first, weights)
         if self._form.keeps == "band":
-            return keeping.Bands(self._bands(tensor, survey, knobs), weights)
-        if "cut" not in self._plan.feeds(self._stage):
+            return self._banded(tensor, survey, knobs, weights)
+        if not self._is_cut(knobs):
             return self._drops(tensor, knobs, weights)
         use = self._feed("cut")
-        if knobs[use.of.knob] >= 1.0:
-            return self._drops(tensor, knobs, weights)
         whole = Piece((tensor,), 0, tensor.numel)
         first = survey.index_of(whole, self._stage, use.of)
         is_weighed = any(weight != 1.0 for weight in weights)
@@ -176,14 +146,23 @@ class Forms:
         cuts = survey.cuts(tensor, self._stage, use)
         return keeping.Sieved(self._unweighted(tensor), kept, cuts, first)
 
-    def _bands(self, tensor: TensorPlan, survey: "Survey", knobs: Knobs) -> list[Any]:
-        use = self._feed("ranks")
+    def _banded(
+        self, tensor: TensorPlan, survey: "Survey", knobs: Knobs, weights: Sequence[float]
+    ) -> "Keeper":
+        from merger.kernels import keeping  # noqa: PLC0415  (compiles)
+
+        by_row = knobs["trim"] == "row"
+        size = row_length(tensor.shape) if by_row else tensor.numel
         both = zip(self._each(knobs["density"]), self._each(knobs["gamma"]), strict=True)
-        ranks = [band_of(share, top, tensor.numel, knobs["trim"]) for share, top in both]
+        ranks = [band_of(share, top, size, knobs["trim"]) for share, top in both]
+        if by_row:
+            return keeping.RowBands(ranks, size, weights)
+        use = self._feed("ranks")
         found = survey.cuts_after(tensor, self._stage, use.of, ranks)
-        return [
+        bands = [
             (cuts[first], cuts[last]) for cuts, (first, last) in zip(found, ranks, strict=True)
         ]
+        return keeping.Bands(bands, weights)
 
     def _drops(self, tensor: TensorPlan, knobs: Knobs, weights: Sequence[float]) -> "Keeper":
         from merger.kernels import keeping, lots  # noqa: PLC0415  (compiles)
@@ -201,11 +180,26 @@ class Forms:
         if knobs["rescale"] == "l1":
             experts, base = self._read(Piece((tensor,), 0, tensor.numel))
             return keeping.Drops.restored(lots.KnownLots(drawn, experts, base, weights), weights)
+        if self._form.keeps == "even lots" and self._is_cut(knobs):
+            drawn = self._held(tensor, drawn)
         if knobs["rescale"] == "none":
             return keeping.Drops(drawn, ones, ones, weights)
         if self._form.keeps == "ranked lots":
             return keeping.Prunes(drawn, weights)
         return keeping.Drops(drawn, [max(d, TINY) for d in densities], ones, weights)
+
+    def _held(self, tensor: TensorPlan, drawn: "Lots") -> "Lots":
+        """Return lots that are drawn once: a cut and what it leaves need them again."""
+        from merger.kernels.lots import HeldLots  # noqa: PLC0415  (compiles)
+
+        # These do not look at what they draw for.
+        blank = np.broadcast_to(np.uint16(0), tensor.numel)
+        rows = [blank] * self._plan.n
+        return self._known.get_or_make((tensor.key, "lots"), lambda: HeldLots(drawn, rows, blank))
+
+    def _is_cut(self, knobs: Knobs) -> bool:
+        """Return whether a cut follows what the lots leave."""
+        return "cut" in self._plan.feeds(self._stage) and knobs[self._feed("cut").of.knob] < 1.0
 
     def _chances(
         self, tensor: TensorPlan, densities: Sequence[float], widths: Sequence[float]

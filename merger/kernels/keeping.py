@@ -7,7 +7,8 @@ import numpy as np
 
 from merger.cuts import Cut
 from merger.kernels.lots import KnownLots, Lots, RankedLots
-from merger.kernels.picks import band, change, divide, drop, sieve, trim
+from merger.kernels.picks import band, change, divide, drop, sieve, sieve_itself, trim
+from merger.kernels.row_bands import band_rows
 
 ONE, NONE, INFINITY = np.float32(1.0), np.float32(np.nan), np.float32(np.inf)
 
@@ -94,6 +95,30 @@ class Bands:
         for at, (high, low) in _spans(self._cuts[i], start, len(kept)):
             worst = max(worst, band(expert[at], base[at], weight, high, low, kept[at]))
         return worst
+
+
+class RowBands:
+    """Keeps of each row the changes of some ranks.
+
+    Args:
+        ranks: For each expert the first rank that is kept, and the first one after it that is not.
+        columns: Entries of a row.
+        weights: What changes are multiplied by after they were ranked.
+    """
+
+    def __init__(
+        self, ranks: Sequence[tuple[int, int]], columns: int, weights: Sequence[float]
+    ) -> None:
+        self.step = columns
+        self._ranks = ranks
+        self._weights = weights
+
+    def keep(
+        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
+    ) -> int:
+        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
+        weight = np.float32(self._weights[i])
+        return band_rows(expert, base, weight, self.step, *self._ranks[i], kept)
 
 
 class Drops:
@@ -188,7 +213,10 @@ class Sieved:
         if self._kept is not None:
             worst = max(worst, self._kept.keep(i, expert, base, start, kept))
         for at, (least,) in _spans([self._cuts[i]], self._first + start, len(kept)):
-            sieve(row[at], least, kept[at])
+            if self._kept is None:
+                sieve_itself(least, kept[at])
+            else:
+                sieve(row[at], least, kept[at])
         return worst
 
 

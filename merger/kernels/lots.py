@@ -83,8 +83,34 @@ class RankedLots:
         return found
 
 
-class KnownLots:
-    """Lots that were drawn for a whole tensor, with what they leave of its sums of magnitudes.
+class HeldLots:
+    """Lots that are drawn once for a whole tensor and held as bits, if they are not too many.
+
+    Args:
+        lots: What draws them.
+        experts: The whole tensor of each expert as it is stored.
+        base: The base's.
+    """
+
+    step = 1
+
+    def __init__(self, lots: Lots, experts: Sequence[np.ndarray], base: np.ndarray) -> None:
+        self._lots = lots
+        size = len(experts) * len(base) // PACK
+        self._packed: list[np.ndarray] | None = None
+        if size <= REMEMBERED or lots.step > 1:
+            self._packed = [_packed(lots, i, row, base) for i, row in enumerate(experts)]
+        self.nbytes = size if self._packed is not None else 0
+
+    def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
+        """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
+        if self._packed is None:
+            return self._lots.flags(i, expert, base, start)
+        return unpack(self._packed[i], start, start + len(base))
+
+
+class KnownLots(HeldLots):
+    """Held lots, with what they leave of a tensor's sums of magnitudes.
 
     Args:
         lots: What draws them.
@@ -93,8 +119,6 @@ class KnownLots:
         weights: What changes are multiplied by.
     """
 
-    step = 1
-
     def __init__(
         self,
         lots: Lots,
@@ -102,22 +126,11 @@ class KnownLots:
         base: np.ndarray,
         weights: Sequence[float],
     ) -> None:
-        self._lots = lots
-        size = len(experts) * len(base) // PACK
-        self._packed: list[np.ndarray] | None = None
-        if size <= REMEMBERED or lots.step > 1:
-            self._packed = [_packed(lots, i, row, base) for i, row in enumerate(experts)]
-        self.nbytes = size if self._packed is not None else 0
+        super().__init__(lots, experts, base)
         self.factors = [
             self._factor(i, row, base, weight)
             for i, (row, weight) in enumerate(zip(experts, weights, strict=True))
         ]
-
-    def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
-        """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
-        if self._packed is None:
-            return self._lots.flags(i, expert, base, start)
-        return unpack(self._packed[i], start, start + len(base))
 
     def _factor(self, i: int, expert: np.ndarray, base: np.ndarray, weight: float) -> float:
         """Return what gives the kept entries the sum of magnitudes that all had."""

@@ -94,3 +94,14 @@ def sieve(ranked: Any, least: Any, kept: Any) -> None:
     """Keep entries that have at least this size in another row; none where it is NaN."""
     for i in range(len(kept)):
         kept[i] = kept[i] if abs(ranked[i]) >= least else ZERO
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def sieve_itself(least: Any, kept: Any) -> None:
+    """Keep entries that have at least this size; none where it is NaN.
+
+    With the same row twice `sieve` would go entry by entry, as one might change the other.
+    """
+    for i in range(len(kept)):
+        value = kept[i]
+        kept[i] = value if abs(value) >= least else ZERO

@@ -97,7 +97,7 @@ def test_doctor_answers_with_the_public_shape(run, recipe):
     assert said.code == 0
     assert set(said.json) == {
         "verdict", "problems", "parameters", "peak_bytes", "disk_bytes", "seconds", "models",
-        "licence", "words", "fetch_bytes",
+        "licence", "words", "fetch_bytes", "basis", "rough_seconds",
     }  # fmt: skip
     per_layer = 2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 32 + 2 * 16
     assert said.json["parameters"] == 258 * 16 + 2 * per_layer + 16

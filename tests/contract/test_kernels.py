@@ -12,7 +12,7 @@ from merger.checkpoint import MemoryCheckpoint
 from merger.compute import prepare
 from merger.errors import FeedError, MergeError
 from merger.kernels import bits as bits_room
-from merger.kernels import choice, combine, combining, forms, gram, lots
+from merger.kernels import choice, combine, combining, form_table, forms, gram, lots
 from merger.passes import SurveyCache
 from merger.plan import plan
 from merger.randomness import uniforms
@@ -32,7 +32,7 @@ def short_parts(monkeypatch):
     monkeypatch.setattr(combining, "PART", 64)
     monkeypatch.setattr(lots, "CHUNKS", 1)
     # The longest row of these models is short.
-    monkeypatch.setattr(forms, "SHORTEST_ROW", 5)
+    monkeypatch.setattr(form_table, "SHORTEST_ROW", 5)
 
 
 def models(n: int, dtype: torch.dtype) -> list[MemoryCheckpoint]:
