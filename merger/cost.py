@@ -20,12 +20,14 @@ READ_RATE = WRITE_RATE = 1.2e9  # bytes a second
 START, LOAD_LOOPS = 0.5, 1.2
 # Nanoseconds of one processor for an entry of one expert, in compiled loops and in plain ones:
 # reading and adding up; what is counted before, cut or ranked; inner products; random draws; a
-# whole row or tensor at a time; entries that are put in order; what draws left, counted.
+# whole row or tensor at a time; bands of rows; rows put in order; what draws left, counted.
 COMPILED = {
-    "sum": 0.9, "count": 3.0, "gram": 1.0, "draw": 1.5, "whole": 2.0, "order": 20.0, "left": 20.0,
+    "sum": 0.9, "count": 2.0, "gram": 1.0, "draw": 1.5, "whole": 2.0, "band": 4.0, "order": 20.0,
+    "left": 9.0,
 }  # fmt: skip
 PLAIN = {
-    "sum": 6.0, "count": 8.0, "gram": 2.0, "draw": 25.0, "whole": 6.0, "order": 45.0, "left": 40.0,
+    "sum": 6.0, "count": 8.0, "gram": 2.0, "draw": 25.0, "whole": 6.0, "band": 45.0, "order": 45.0,
+    "left": 40.0,
 }  # fmt: skip
 # And for a multiplication where matrices are decomposed.
 DECOMPOSED = 0.25
@@ -85,7 +87,8 @@ def _nanoseconds(planned: Plan, fast: FastForms, looped: bool) -> dict[str, floa
         "count": work * (min(counts, 1) if looped else min(counts, DEAREST)),
         "gram": work * bool({"gram", "weight_gram"} & fed),
         "draw": work * ("uniform" in fed),
-        "order": work * ordered,
+        "band": work * (ordered and "uniform" not in fed),
+        "order": work * (ordered and "uniform" in fed),
         "whole": work * bool({"row", "tensor"} & scopes),
         "left": work * ("uniform" in fed and "cut" in fed),
     }

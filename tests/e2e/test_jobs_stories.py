@@ -89,7 +89,7 @@ def test_a_model_is_tested_when_it_is_written_and_its_card_has_my_scores(
     llama.page.locator("#ms-merge").click()
     card = _job(llama, "DONE")
     assert "It loads whole, it answers with finite numbers" in card.inner_text()
-    assert "it goes on with “" in card.inner_text()
+    assert ", it goes on with " in card.inner_text()
     card.get_by_text("Size against base, by layer").click()
     assert card.get_by_role("row").all_inner_texts()[1].startswith("outside the layers")
     text = (_result(llama_app) / "README.md").read_text()
