@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from merger.adapter import WEIGHTS, Adapter, Module, read_adapter
+from merger.adapter_names import BaseNames
 from merger.checkpoint import Checkpoint, FileCheckpoint
 from merger.content import ID_BYTES
 from merger.errors import SourceError
@@ -219,35 +220,20 @@ def _place(
 ) -> tuple[dict[str, Product], dict[str, str]]:
     """Return which tensors of the base the adapter changes, and which it replaces."""
     products: dict[str, Product] = {}
+    names = BaseNames(base, label)
     for module in adapter.modules.values():
-        key = _find(base, f"{module.name}.weight", label)
+        key = names.find(f"{module.name}.weight")
         products[key] = _fit(adapter, module, base.tensors[key], label)
     saved = {}
     for name, stored in adapter.saved.items():
         if name in left_out:
             continue
-        key = _find(base, name, label)
+        key = names.find(name)
         here, there = adapter.header.places[stored].info.shape, base.tensors[key].shape
         if here != there:
             raise _misfit(label, key, list(here), list(there))
         saved[key] = stored
     return dict(sorted(products.items())), dict(sorted(saved.items()))
-
-
-def _find(base: Checkpoint, name: str, label: str) -> str:
-    """Return the name on disk of a tensor; models with and without a head differ by a prefix."""
-    rest = name
-    while rest.count("."):
-        if rest in base.tensors:
-            return rest
-        rest = rest.partition(".")[2]
-    longer = [key for key in base.tensors if key.endswith(f".{name}")]
-    if len(longer) == 1:
-        return longer[0]
-    raise SourceError(
-        f"{label} changes {shown(name)}, which {base.label} does not have.",
-        "Choose the base that the adapter was trained on.",
-    )
 
 
 def _fit(adapter: Adapter, module: Module, info: TensorInfo, label: str) -> Product:

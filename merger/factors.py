@@ -153,7 +153,8 @@ class Factors:
             raise MergeError(
                 f"{shown(key)} changes, and an adapter cannot hold that: it is a parameter of its "
                 "own, and adapters hold modules.",
-                "Merge into a model folder, or add a rule that takes this tensor from the base.",
+                "Merge into a model folder, or leave this tensor as the base has it: by a rule of "
+                "the recipe with take: base, or by --leave-out of extract.",
             )
         own = base.read(key).to(torch.float32).reshape(change.shape) + change
         stored = own.to(self._dtype).contiguous()

@@ -21,7 +21,7 @@ from merger.matched import plain
 from merger.models import Models, open_models
 from merger.plan import Plan, TensorPlan
 from merger.progress import Progress, Report, check_cancel
-from merger.recipe import Expert, Recipe
+from merger.recipe import Expert, Recipe, Rule
 from merger.recipe_schema import default_name
 from merger.sources import SourceRules
 
@@ -77,7 +77,13 @@ def merge_to_adapter(
 
 
 def extract(
-    model: str, base: str, out: str | Path, rank: int | None = None, **options: Any
+    model: str,
+    base: str,
+    out: str | Path,
+    rank: int | None = None,
+    *,
+    leave_out: Sequence[str] = (),
+    **options: Any,
 ) -> AdapterReport:
     """Write what a fine-tuned model changed of its base as a LoRA adapter.
 
@@ -86,6 +92,7 @@ def extract(
         base: Source of what it was tuned from.
         out: The folder to write.
         rank: Most directions a matrix may have; None for as many as the energy takes.
+        leave_out: Globs of tensors that stay as the base has them.
         options: As `merge_to_adapter` takes them, and `out_dtype`, what the factors are rounded
             to: float32 when left out.
     """
@@ -95,6 +102,7 @@ def extract(
         (Expert(model, default_name(model)),),
         base,
         params={"scale": 1.0},
+        rules=tuple(Rule(glob, take="base") for glob in leave_out),
         out_dtype=dtype,
     )
     return merge_to_adapter(recipe, out, rank, **options)

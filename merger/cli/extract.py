@@ -43,6 +43,13 @@ def add(commands: Any) -> None:
         default="float32",
         help="what the factors are stored in (default: float32)",
     )
+    parser.add_argument(
+        "--leave-out",
+        metavar="GLOB",
+        nargs="+",
+        default=(),
+        help="tensors that stay as the base has them, such as '*.cls_token'",
+    )
     parser.add_argument("--force", action="store_true", help="replace a folder that exists")
     add_progress(parser)
     add_json(parser)
@@ -56,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
 
         found = extract(
             args.model, args.base, args.out, args.rank,
-            energy=args.energy, out_dtype=args.dtype, force=args.force,
+            energy=args.energy, leave_out=args.leave_out, out_dtype=args.dtype, force=args.force,
             report=report, cancel=cancel,
         )  # fmt: skip
     if args.json:

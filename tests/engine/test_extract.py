@@ -9,7 +9,7 @@ from transformers import ViTConfig, ViTModel
 
 from merger.adapted import AdaptedCheckpoint
 from merger.checkpoint import FileCheckpoint
-from merger.errors import RecipeError
+from merger.errors import MergeError, RecipeError
 from merger.module_names import parameter_names
 from merger.refactor import extract
 from tests.builders import build_llama_family
@@ -79,13 +79,32 @@ def test_modules_are_called_as_in_memory(tmp_path: Path) -> None:
         assert torch.equal(parameters[name].detach().flatten(), base.read(key)), key
 
 
+def test_what_no_adapter_can_hold_is_left_as_the_base_has_it(tmp_path: Path) -> None:
+    for i, name in enumerate(("base", "tuned")):
+        torch.manual_seed(i)
+        ViTModel(ViTConfig(**TINY)).save_pretrained(tmp_path / name)
+    sources = f"file:{tmp_path}/tuned", f"file:{tmp_path}/base"
+    with pytest.raises(MergeError, match="an adapter cannot hold that") as refused:
+        extract(*sources, tmp_path / "out", 4)
+    assert "--leave-out" in refused.value.hint
+    found = extract(
+        *sources, tmp_path / "out", 4, leave_out=["*cls_token", "*position_embeddings"]
+    )
+    made = AdaptedCheckpoint(FileCheckpoint(tmp_path / "base"), tmp_path / "out")
+    base = FileCheckpoint(tmp_path / "base")
+    left = [key for key in base.tensors if torch.equal(made.read(key), base.read(key))]
+    assert {key.rpartition(".")[2] for key in left} >= {"cls_token", "position_embeddings"}
+    assert found.fits and not {fit.key for fit in found.fits} & set(left)
+
+
 def test_bad_requests_are_refused(family: Path, tmp_path: Path) -> None:
     sources = f"file:{family}/alpha", f"file:{family}/base"
-    for options, words in (
+    bad: tuple[tuple[dict[str, Any], str], ...] = (
         ({}, "needs a rank or an energy"),
         ({"energy": 0.0}, "above 0 and at most 1"),
         ({"rank": 0}, "at least 1"),
-    ):
+    )
+    for options, words in bad:
         with pytest.raises(RecipeError, match=words):
             extract(*sources, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
