@@ -4,7 +4,7 @@ python -m benchmarks.merge_again FAMILY [--method ties]
 
 FAMILY is the folder of a family as `benchmarks.merge --family` writes it. The app's worker and a
 program that uses the library merge the same models again and again: what was counted of them is
-remembered, so another coefficient needs no second survey and another density a part of one.
+remembered, so another coefficient needs no second survey, and another density a look near its cut.
 """
 
 import argparse
