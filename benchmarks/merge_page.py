@@ -14,14 +14,15 @@ merge by the same settings (mergekit's dialect), write the whole folder, and say
 themselves; mergekit 0.1.5 writes asynchronously, copies the tokenizer, and computes in bfloat16,
 which is its default and its fastest.
 
-Two shared processors; other programs and the work of other machines ran beside some rows, so that
-floors of equal bytes differ by a factor of two, and a row by as much as half. At 1,100 M the inputs
-do not all stay in memory, and the floor waits for the disk; those rows are older than exact cuts in
-one pass. Linear combinations, slerp, Model Stock, Karcher and DELLA are of a quieter hour of the
-same day and the same loops; measured again with the other rows the first four gave 2.4 (linear),
-2.2 (task arithmetic), 8.5 (slerp) and 1.4 (Model Stock) times mergekit's speed. Aimed at and not
-reached: 4 × for linear combinations (the floor itself is only 3 to 4 times faster than mergekit),
-15 × for DARE, whose 24 random bits for each entry alone take 5 ns, and for SCE.
+Two shared processors; other programs and the work of other machines ran beside some rows, so
+that floors of equal bytes differ by a factor of two, and a row by as much as half. At 1,100 M
+the inputs do not all stay in memory, and the floor waits for the disk; those rows are older
+than exact cuts in one pass. Linear combinations, slerp, Model Stock, Karcher and DELLA are of
+a quieter hour of the same day and the same loops; measured again with the other rows the first
+four gave 2.4 (linear), 2.2 (task arithmetic), 8.5 (slerp) and 1.4 (Model Stock) times
+mergekit's speed. Aimed at and not reached: 4 × for linear combinations (the floor itself is
+only 3 to 4 times faster than mergekit), 15 × for DARE, whose 24 random bits for each entry
+alone take 5 ns, and for SCE.
 
 - *× faster*: mergekit's processor time over ours.
 - *× floor*: our processor time over that of reading all inputs and writing one output, the same
