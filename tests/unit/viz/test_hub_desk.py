@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from gradio import OAuthProfile, OAuthToken
+from gradio import Request as PageRequest
 from gradio.helpers import special_args
 from starlette.requests import Request
 
@@ -268,7 +269,7 @@ def test_gradio_hands_the_session_s_own_token_to_the_page_s_functions() -> None:
     call = plain(Room().who)
 
     def asked(request: Request) -> Any:
-        return call(*special_args(call, ["{}"], request)[0])  # type: ignore[arg-type]
+        return call(*special_args(call, ["{}"], PageRequest(request))[0])
 
     assert asked(_session("hf_friend")) == ("hf_friend", "friend")
     assert asked(_session("hf_friend", sec_fetch_site="same-origin")) == ("hf_friend", "friend")
