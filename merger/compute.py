@@ -103,10 +103,12 @@ class Prepared:
     def blocks(self, block_size: int = BLOCK) -> Iterator[Block]:
         """Yield the blocks of every tensor in order; where the method needs more, longer ones."""
         for tensor in self.plan.tensors:
-            merged = tensor.action == "merge"
-            scope = self._fast.piece(tensor) if merged else "element"
-            for piece in cut_up(tensor, scope, block_size):
-                yield Block(tensor.key, piece.start, piece.stop)
+            yield from self._blocks_of(tensor, block_size)
+
+    def _blocks_of(self, tensor: TensorPlan, block_size: int) -> Iterator[Block]:
+        scope = self._fast.piece(tensor) if tensor.action == "merge" else "element"
+        for piece in cut_up(tensor, scope, block_size):
+            yield Block(tensor.key, piece.start, piece.stop)
 
     def merge_block(self, block: Block) -> Tensor:
         """Return the merged entries, flat, in the dtype they are written in.
@@ -130,6 +132,18 @@ class Prepared:
         work = partial(self._merged, tensor, block)
         need = partial(self.bytes_for, tensor, block.stop - block.start)
         return self._device.run(work, need, block.key)
+
+    def merge_tensor(self, key: str) -> Tensor:
+        """Return a whole tensor, merged block by block, flat or (n, entries)."""
+        tensor = self.plan.by_key[key]
+        merged: Tensor | None = None
+        for block in self._blocks_of(tensor, BLOCK):
+            values = self.merge_block(block)
+            if merged is None:
+                merged = torch.empty((*values.shape[:-1], tensor.numel), dtype=values.dtype)
+            merged[..., block.start : block.stop] = values
+        assert merged is not None
+        return merged
 
     def bytes_for(self, tensor: TensorPlan | None, entries: int) -> int:
         """Return how many bytes of its memory a device takes for one block, at most.

@@ -10,6 +10,7 @@ from merger.footprint import pieces_at_once
 from merger.header import BITS
 from merger.inputs import CheckpointInputs
 from merger.kernels.choice import FastForms
+from merger.merged import merges_inside
 from merger.plan import Plan
 from merger.stream import fit_memory, thread_count
 
@@ -67,7 +68,9 @@ def cost_of(
     # Reading, computing and writing overlap; the slowest of them is what one waits for.
     seconds = max(passes * read / READ_RATE, disk / WRITE_RATE, compute)
     seconds += START + (LOAD_LOOPS if looped else 0.0)
-    return Cost(entries, _peak(planned, fast, looped, block, workers), disk, round(seconds, 1))
+    peak = _peak(planned, fast, looped, block, workers)
+    peak += sum(inner.held_bytes for inner in merges_inside(models))
+    return Cost(entries, peak, disk, round(seconds, 1))
 
 
 def _uses(planned: Plan) -> list:

@@ -22,6 +22,7 @@ from merger.kernels.choice import FastForms
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
 from merger.lru import Lru
+from merger.merged import share_memory
 from merger.models import Models, open_models
 from merger.passes import SurveyCache
 from merger.plan import Plan
@@ -82,6 +83,7 @@ def merge(
     room = fit(models.plan, opened, thread_count(threads), memory, fast.piece)
     claim = Claim(Path(out), models.digest[:8], force=force, resume=resume)
     try:
+    memory = share_memory(models.all, memory)
         folders = _folders(models.plan)
         files = {folder: _files(models, shard_bytes) for folder in folders}
         # A merge goes on in the same blocks and on a device of the same kind only.

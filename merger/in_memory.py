@@ -7,7 +7,7 @@ from threading import Event
 
 from merger.compute import prepare
 from merger.errors import RecipeError
-from merger.lazy import Tensor, torch
+from merger.lazy import Tensor
 from merger.models import Models, open_models
 from merger.parts import Parts
 from merger.progress import Report
@@ -73,13 +73,7 @@ def merge_parts(
 def _flat_tensors(models: Models, cancel: Event | None) -> dict[str, Tensor]:
     """Return all merged tensors, flat, with one row per expert where each gets a model."""
     prepared = prepare(models.plan, models.base, models.experts, cancel=cancel)
-    tensors: dict[str, Tensor] = {}
-    for block in prepared.blocks():
-        values = prepared.merge_block(block)
-        if block.key not in tensors:
-            shape = (*values.shape[:-1], models.plan.by_key[block.key].numel)
-            tensors[block.key] = torch.empty(shape, dtype=values.dtype)
-        tensors[block.key][..., block.start : block.stop] = values
+    tensors = {tensor.key: prepared.merge_tensor(tensor.key) for tensor in models.plan.tensors}
     models.check_unchanged()
     return tensors
 

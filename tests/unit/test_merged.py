@@ -1,12 +1,19 @@
-"""A recipe inside a recipe is known by its headers until a number is needed."""
+"""A recipe inside a recipe is known by its headers, and merged tensor by tensor as it is read."""
 
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+import torch
+
+from merger.compute import Prepared
+from merger.engine import merge
+from merger.merged import MergedCheckpoint, merges_inside, share_memory
 from merger.recipe import Expert
-from tests.engine.folders import family
+from merger.sources import open_source
+from tests.engine.folders import contents, family
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,3 +34,57 @@ def test_the_doctor_needs_no_torch_for_a_recipe_inside(tmp_path: Path) -> None:
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["True", "False"]
+
+
+def inner_model(folder: Path) -> MergedCheckpoint:
+    made = folder / "inner.yaml"
+    made.write_text(family(folder).to_yaml(), "utf-8")
+    model = open_source(f"recipe:{made}")
+    assert isinstance(model, MergedCheckpoint)
+    return model
+
+
+def test_a_tensor_is_merged_when_it_is_read_and_held_as_long_as_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, again = inner_model(tmp_path), open_source(f"recipe:{tmp_path / 'inner.yaml'}")
+    assert isinstance(again, MergedCheckpoint)
+    merged: list[str] = []
+    whole = Prepared.merge_tensor
+    monkeypatch.setattr(
+        Prepared, "merge_tensor", lambda self, key: merged.append(key) or whole(self, key)
+    )
+    first, second = list(model.tensors)[:2]
+    values = model.read(first)
+    assert torch.equal(model.read(first, 1, 3), values[1:3])
+    model.read(second)
+    model.read(first)
+    assert merged == [first, second]
+    merged.clear()
+    again.hold(1)
+    for key in (first, second, first):
+        assert torch.equal(again.read(key), model.read(key))
+    assert merged == [first, second, first]
+
+
+def test_a_merge_of_merges_is_the_same_however_little_is_held(tmp_path: Path) -> None:
+    recipe = family(tmp_path)
+    inner = tmp_path / "inner.yaml"
+    inner.write_text(recipe.to_yaml(), "utf-8")
+    experts = (Expert(f"recipe:{inner}", "x"), recipe.experts[0])
+    outer = replace(
+        recipe, method="ties", experts=experts, weights=(0.5, 0.7), params={"density": 0.5}
+    )
+    some = merge(outer, tmp_path / "some", base_dir=tmp_path)
+    little = merge(outer, tmp_path / "little", base_dir=tmp_path, memory=1)
+    bits = [{k: v for k, v in contents(f).items() if "tensors" in k} for f in (some, little)]
+    assert bits[0] and bits[0] == bits[1]
+
+
+def test_half_of_the_budget_is_for_the_merges_inside(tmp_path: Path) -> None:
+    model = inner_model(tmp_path)
+    plain = open_source(f"file:{tmp_path / 'base'}")
+    assert share_memory([plain], 1000) == 1000
+    assert merges_inside([plain, model, model]) == [model]
+    assert share_memory([plain, model], 1000) == 500
+    assert model.held_bytes == max(500, *(info.nbytes for info in model.tensors.values()))
