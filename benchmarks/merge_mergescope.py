@@ -42,7 +42,9 @@ def prepare(recipe: Path, out: Path, threads: int) -> Callable[[], Any]:
     made = Recipe.from_yaml(recipe.read_text("utf-8"))
     assert made.method in METHODS
     load_loops(made)
-    return lambda: merge(made, out, threads=threads, base_dir=recipe.parent, device="cpu")
+    options = {"threads": threads, "base_dir": recipe.parent, "device": "cpu"}
+    # As on the command line, where nothing follows in the same process.
+    return lambda: merge(made, out, for_more=False, **options)
 
 
 if __name__ == "__main__":

@@ -39,11 +39,14 @@ STAGES = ("read", "survey", "merge", "write", "checksums", "rest")
 
 AGAIN = """## Again with other settings
 
-Written by `python -m benchmarks.merge_again FAMILY`: three merges of the same models one after the
-other in one process, processor seconds on one thread.
+Written by `python -m benchmarks.merge_again FAMILY`: merges of the same models one after the other
+in one process, processor seconds on one thread. The first one counts what others will need, and
+the same merge by the command line only what it needs itself. Another coefficient or density needs
+no second survey: cuts follow from the counts, and of equal magnitudes that are kept in part, the
+last one is looked for in an eighth of its tensor.
 
-| method | entries | first | other coefficients | another density |
-|---|---|---|---|---|
+| method | entries | by the command line | first | other coefficients | another density |
+|---|---|---|---|---|---|
 """
 
 

@@ -52,6 +52,7 @@ def merge(
     shard_bytes: int = SHARD_BYTES,
     scores: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] | None = None,
+    for_more: bool = True,
 ) -> Path:
     """Merge models into a new folder that transformers loads, and return that folder.
 
@@ -73,6 +74,8 @@ def merge(
         shard_bytes: Most bytes in one weight file.
         scores: What the merge scored, as `score` returns it in plain data, for the model card.
         tell: Told in a line what is to be known of how it went, if anything is.
+        for_more: Whether other settings of these models will be merged in this process: what is
+            counted then serves them too. Without it a single merge is a little faster.
     """
     models = open_models(recipe, base_dir=base_dir, roots=roots, report=report, cancel=cancel)
     checked_scores(scores, models.digest)
@@ -80,10 +83,10 @@ def merge(
     check_inputs_stay(models, Path(out))
     inputs = CheckpointInputs(models.plan, models.base, models.experts)
     fast = FastForms(models.plan, inputs, opened.kind)
+    memory = share_memory(models.all, memory)
     room = fit(models.plan, opened, thread_count(threads), memory, fast.piece)
     claim = Claim(Path(out), models.digest[:8], force=force, resume=resume)
     try:
-    memory = share_memory(models.all, memory)
         folders = _folders(models.plan)
         files = {folder: _files(models, shard_bytes) for folder in folders}
         # A merge goes on in the same blocks and on a device of the same kind only.
@@ -96,7 +99,7 @@ def merge(
         with one_thread():
             prepared = prepare(
                 models.plan, models.base, models.experts,
-                cache=_survey_cache(models, room.device), report=report, cancel=cancel,
+                cache=_survey_cache(models, room.device, for_more), report=report, cancel=cancel,
                 device=room.device, fast=fast,
             )  # fmt: skip
             _write_blocks(prepared, models, writer, room.block, room.workers, report, cancel)
@@ -122,13 +125,13 @@ def merge(
 
 
 # What was measured of the models of the last few merges: other settings of them need it again.
-_surveys: Lru[SurveyCache] = Lru(4)
-SURVEY_BYTES = 32 << 20
+_surveys: Lru[SurveyCache] = Lru(2)
+SURVEY_BYTES = 256 << 20
 
 
-def _survey_cache(models: Models, device: Device) -> SurveyCache:
-    name = (device.name, *(model.content_id() for model in models.all))
-    return _surveys.get_or_make(name, lambda: SurveyCache(SURVEY_BYTES))
+def _survey_cache(models: Models, device: Device, for_more: bool) -> SurveyCache:
+    name = (device.name, for_more, *(model.content_id() for model in models.all))
+    return _surveys.get_or_make(name, lambda: SurveyCache(SURVEY_BYTES, for_more))
 
 
 def check_inputs_stay(models: Models, out: Path) -> None:

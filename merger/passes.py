@@ -24,10 +24,12 @@ class SurveyCache(Lru[Any]):
 
     Args:
         budget: Bytes that may be kept.
+        for_more: Whether a first look should find what other settings will ask for, too.
     """
 
-    def __init__(self, budget: int = CACHE_BYTES) -> None:
+    def __init__(self, budget: int = CACHE_BYTES, for_more: bool = False) -> None:
         super().__init__(budget, lambda value: int(getattr(value, "nbytes", 64)))
+        self.for_more = for_more
 
 
 @lru_cache(maxsize=256)

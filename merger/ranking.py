@@ -10,7 +10,6 @@ from merger.counts import BlockCounts
 from merger.cuts import Cut, cut_of, keep_count, stream_cuts, survives
 from merger.feeds import Serving
 from merger.lazy import Tensor, torch
-from merger.lru import Lru
 from merger.order import order_of, ranks_of, stream_order
 from merger.passes import Passes, place_of, signature_of
 from merger.pieces import Piece, row_length
@@ -150,10 +149,16 @@ class Ranking(Passes):
             pieces = partial(self._pieces, tensors, "Ranking changes")
             fast = self._fast.counts(tensors, pieces, stage, of)
         if fast is not None:
-            # The changes themselves depend on the models alone; what lots leave does not.
-            cache = self.cache if of.on is None else Lru(0)
             name = ("counts", self.plan.names, tuple(t.key for t in tensors))
-            return remembered_cuts(fast, entries, wanted, cache, name)
+            if of.on is not None:
+                # Changes depend on the models alone; what lots leave of them, on settings.
+                name += (
+                    of,
+                    self.plan.seed,
+                    stage.salt,
+                    *(repr(stage.knobs(t.settings)) for t in tensors),
+                )
+            return remembered_cuts(fast, entries, wanted, self.cache, name)
         if entries * self.plan.n > IN_MEMORY:
             return stream_cuts(BlockCounts(blocks), entries, wanted)
         rows = [magnitudes for _, magnitudes in blocks()]

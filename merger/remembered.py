@@ -1,17 +1,19 @@
 """Cuts that were found for another merge of the same models, and the counts they came from.
 
 A coefficient that moves needs the same cuts: they are looked up. A density that moves needs others
-of the same magnitudes: the counts say where to look for them.
+of the same magnitudes. Where each magnitude was counted, they follow from the counts; else what
+was counted of the first ones says where to look for them.
 """
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from merger.counts import HIGH_BINS
-from merger.cuts import Cut, plain_cuts
-from merger.lru import Lru
+from merger.cuts import ALL, Cut, plain_cuts
+from merger.magnitudes import Magnitudes, Place
+from merger.passes import SurveyCache
 
 
 class Sparse(NamedTuple):
@@ -53,12 +55,20 @@ class Cutting(Protocol):
         """Return each expert's cuts, and how often upper halves occur among the first ones."""
         ...
 
+    def tallies(self, entries: int, wanted: Sequence[bool]) -> list[Magnitudes | None]:
+        """Return how often each magnitude of some experts occurs, unless too many differ."""
+        ...
+
+    def last(self, i: int, place: Place) -> int:
+        """Return the index of the last entry that is kept of those equal to a cut."""
+        ...
+
 
 def remembered_cuts(
     counts: Cutting,
     entries: int,
     wanted: Sequence[Iterable[int]],
-    cache: Lru[Any],
+    cache: SurveyCache,
     name: Hashable,
 ) -> list[dict[int, Cut]]:
     """Return the cuts of several experts, looked up where they or their counts are known.
@@ -76,15 +86,56 @@ def remembered_cuts(
         looked_up = {k: cache.get((name, "cut", i, k)) for k in keep}
         cuts.update({k: cut for k, cut in looked_up.items() if cut is not None})
     missing = [set(keep) - set(cuts) for keep, cuts in zip(open_, found, strict=True)]
-    if not any(missing):
-        return found
-    kept = [cache.get((name, "first", i)) for i in range(len(found))]
-    known = [None if some is None else some.dense(HIGH_BINS) for some in kept]
-    fresh, counted = counts.cuts(entries, missing, known)
-    for i, (cuts, first) in enumerate(zip(fresh, counted, strict=True)):
-        found[i].update(cuts)
+    fresh = _counted_cuts(counts, entries, missing, cache, name)
+    missing = [set(keep) - set(cuts) for keep, cuts in zip(missing, fresh, strict=True)]
+    if any(missing):
+        others = _gathered_cuts(counts, entries, missing, cache, name)
+        fresh = [some | more for some, more in zip(fresh, others, strict=True)]
+    for i, (known, cuts) in enumerate(zip(found, fresh, strict=True)):
+        known.update(cuts)
         for k, cut in cuts.items():
             cache.put((name, "cut", i, k), cut)
+    return found
+
+
+def _counted_cuts(
+    counts: Cutting,
+    entries: int,
+    missing: Sequence[Collection[int]],
+    cache: SurveyCache,
+    name: Hashable,
+) -> list[dict[int, Cut]]:
+    """Return the cuts that follow from how often each magnitude occurs, where that is known."""
+    kept = [cache.get((name, "magnitudes", i)) if keep else None for i, keep in enumerate(missing)]
+    lacks = [bool(keep) and some is None for keep, some in zip(missing, kept, strict=True)]
+    if cache.for_more and any(lacks):
+        for i, made in enumerate(counts.tallies(entries, lacks)):
+            if made is not None:
+                kept[i] = made
+                cache.put((name, "magnitudes", i), made)
+    return [
+        {} if some is None else {k: _counted_cut(counts, i, some.place(k)) for k in keep}
+        for i, (some, keep) in enumerate(zip(kept, missing, strict=True))
+    ]
+
+
+def _counted_cut(counts: Cutting, i: int, place: Place) -> Cut:
+    threshold = np.array([place.bits], np.uint32).view(np.float32)[0]
+    return Cut(float(threshold), ALL if place.is_whole else counts.last(i, place))
+
+
+def _gathered_cuts(
+    counts: Cutting,
+    entries: int,
+    missing: Sequence[Collection[int]],
+    cache: SurveyCache,
+    name: Hashable,
+) -> list[dict[int, Cut]]:
+    """Return the cuts that a look at the magnitudes near them finds."""
+    kept = [cache.get((name, "first", i)) for i in range(len(missing))]
+    known = [None if some is None else some.dense(HIGH_BINS) for some in kept]
+    fresh, counted = counts.cuts(entries, missing, known)
+    for i, first in enumerate(counted):
         if missing[i] and kept[i] is None:
             cache.put((name, "first", i), sparse(first))
-    return found
+    return fresh

@@ -123,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
             shard_bytes=args.shard_size or SHARD_BYTES,
             scores=scores,
             tell=notes.append,
+            for_more=False,
         )
         if not args.resume:
             # A merge that goes on says nothing of how long a whole one takes.

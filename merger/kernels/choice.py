@@ -5,6 +5,7 @@ the same either way: `tests/contract/test_kernels.py` compares them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,9 +112,9 @@ class FastForms:
             return None
         from merger.kernels import stored_counts  # noqa: PLC0415  (compiles)
 
-        def changes() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+        def changes() -> Iterator[tuple[int, stored_counts.Read]]:
             for serving in pieces():
-                yield self._read_changes(serving.piece)
+                yield len(serving.piece), partial(self._read_changes, serving.piece)
 
         def left() -> Iterator[tuple[Block, "Keeper"]]:
             for serving in pieces():

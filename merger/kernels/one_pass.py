@@ -18,8 +18,9 @@ from merger.kernels.gathering import Near
 
 # One row of magnitudes: of which expert, the index of the first one, and uint32.
 Row = tuple[int, int, np.ndarray]
-# Yields rows of the experts for which something is wanted, which is looked at anew before each.
-Rows = Callable[[Callable[[int], bool]], Iterator[Row]]
+# Yields rows of the experts for which something is wanted, which is looked at anew before each;
+# none that begins before some index.
+Rows = Callable[[Callable[[int], bool], int], Iterator[Row]]
 
 # So many magnitudes tell where cuts will be.
 ENOUGH = 1 << 18
@@ -49,9 +50,9 @@ def find_cuts(
         known: What the second result was, for experts of which that was counted before.
     """
     hunts = [_Hunt(entries, keep, counts) for keep, counts in zip(wanted, known, strict=True)]
-    for i, first, row in rows(lambda i: hunts[i].is_wanted):
+    for i, first, row in rows(lambda i: hunts[i].is_wanted, 0):
         hunts[i].look(first, row)
-    for i, first, row in rows(lambda i: hunts[i].lacks):
+    for i, first, row in rows(lambda i: hunts[i].lacks, 0):
         hunts[i].look_again(first, row)
     return [hunt.cuts() for hunt in hunts], [hunt.counts for hunt in hunts]
 

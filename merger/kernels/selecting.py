@@ -59,11 +59,12 @@ class Selected:
         if count >= len(self._base):
             return EVERYTHING
 
-        def rows(is_wanted: Callable[[int], bool]) -> Iterator[Row]:
+        def rows(is_wanted: Callable[[int], bool], since: int) -> Iterator[Row]:
             for start, row in self._spreads():
                 if not is_wanted(0):
                     break
-                yield 0, start, row.view(np.uint32)
+                if start >= since:
+                    yield 0, start, row.view(np.uint32)
 
         if count <= 0:
             return NOTHING

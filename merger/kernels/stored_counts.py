@@ -10,13 +10,17 @@ from merger.kernels.block import Block
 from merger.kernels.counting import UNSIGNED, count_high, count_low, find_equal, magnitudes
 from merger.kernels.keeping import Keeper
 from merger.kernels.one_pass import Row, Rows, find_cuts
+from merger.kernels.tally import Tally
+from merger.magnitudes import Magnitudes, Place
 
 # Upper half of the bits of infinity.
 INFINITY = 0x7F80
 # A row of so many magnitudes stays in the cache of a processor.
 PART = 1 << 17
-# Gives for each piece of a pass the experts' entries and the base's, as they are stored.
-Pieces = Callable[[], Iterable[tuple[Sequence[np.ndarray], np.ndarray]]]
+# Gives for each piece of a pass how many entries it has, and what reads those of the experts and
+# of the base as they are stored.
+Read = Callable[[], tuple[Sequence[np.ndarray], np.ndarray]]
+Pieces = Callable[[], Iterable[tuple[int, Read]]]
 
 # The same with what is left of them.
 Blocks = Callable[[], Iterable[tuple[Block, Keeper]]]
@@ -25,17 +29,23 @@ Blocks = Callable[[], Iterable[tuple[Block, Keeper]]]
 def rows_of_changes(pieces: Pieces) -> Rows:
     """Return the magnitudes of the changes of stored experts."""
 
-    def rows(is_wanted: Callable[[int], bool]) -> Iterator[Row]:
+    def rows(is_wanted: Callable[[int], bool], since: int) -> Iterator[Row]:
         first, room = 0, np.empty(PART, np.uint32)
-        for experts, base in pieces():
-            for start in range(0, len(base), PART):
+        for length, read in pieces():
+            first += length
+            if first <= since:
+                continue
+            experts, base = read()
+            before = first - length
+            for start in range(0, length, PART):
+                if before + start < since:
+                    continue
                 part = slice(start, start + PART)
                 row = room[: len(base[part])]
                 for i, expert in enumerate(experts):
                     if is_wanted(i):
                         magnitudes(expert[part], base[part], row)
-                        yield i, first + start, row
-            first += len(base)
+                        yield i, before + start, row
             if not any(map(is_wanted, range(len(experts)))):
                 break
 
@@ -45,7 +55,7 @@ def rows_of_changes(pieces: Pieces) -> Rows:
 def rows_of_kept(blocks: Blocks) -> Rows:
     """Return the magnitudes of what keepers leave of experts."""
 
-    def rows(is_wanted: Callable[[int], bool]) -> Iterator[Row]:
+    def rows(is_wanted: Callable[[int], bool], since: int) -> Iterator[Row]:
         first = 0
         for block, keeper in blocks():
             step = max(1, PART // keeper.step) * keeper.step
@@ -54,7 +64,7 @@ def rows_of_kept(blocks: Blocks) -> Rows:
                 part = slice(start, start + step)
                 few = row[: len(block.base[part])]
                 for i, expert in enumerate(block.experts):
-                    if is_wanted(i):
+                    if first + start >= since and is_wanted(i):
                         keeper.keep(i, expert[part], block.base[part], block.start + start, few)
                         yield i, first + start, few.view(np.uint32) & UNSIGNED
             first += len(block.base)
@@ -96,10 +106,26 @@ class StoredCounts:
             found = [cuts | more for cuts, more in zip(found, others, strict=True)]
         return found, counted
 
+    def tallies(self, entries: int, wanted: Sequence[bool]) -> list[Magnitudes | None]:
+        """Return how often each magnitude of some experts occurs, unless too many differ."""
+        made = {i: Tally(entries) for i, is_wanted in enumerate(wanted) if is_wanted}
+        for i, first, row in self._rows(lambda i: i in made and not made[i].gave_up, 0):
+            made[i].look(first, row)
+        return [made[i].found() if i in made else None for i in range(len(wanted))]
+
+    def last(self, i: int, place: Place) -> int:
+        """Return the index of the last entry that is kept of those equal to a cut."""
+        left = place.left - place.skipped
+        for _, first, row in self._rows(lambda j: j == i, place.since):
+            at, left = find_equal(row, np.uint32(place.bits), left)
+            if at >= 0:
+                return first + at
+        raise AssertionError("counts and magnitudes are not of the same models")
+
     def high(self, wanted: Sequence[bool]) -> Sequence[np.ndarray]:
         """Return how often each upper half occurs, for the experts that are wanted."""
         counts = [np.zeros(HIGH_BINS, np.int64) for _ in wanted]
-        for i, _, row in self._rows(lambda i: wanted[i]):
+        for i, _, row in self._rows(lambda i: wanted[i], 0):
             count_high(row, counts[i])
         if any(count[INFINITY:].any() for count in counts):
             self._check()
@@ -108,7 +134,7 @@ class StoredCounts:
     def low(self, wanted: Sequence[Collection[int]]) -> Sequence[Mapping[int, np.ndarray]]:
         """Return how often each lower half occurs below some upper halves of each expert."""
         counts = [{upper: np.zeros(LOW_BINS, np.int64) for upper in some} for some in wanted]
-        for i, _, row in self._rows(lambda i: bool(counts[i])):
+        for i, _, row in self._rows(lambda i: bool(counts[i]), 0):
             for upper, count in counts[i].items():
                 count_low(row, np.uint32(upper), count)
         return counts
@@ -117,7 +143,7 @@ class StoredCounts:
         """Return the index of the n-th magnitude with some bits, for pairs of bits and n."""
         found = [[-1] * len(some) for some in wanted]
         left = [[nth for _, nth in some] for some in wanted]
-        for i, first, row in self._rows(lambda i: any(left[i])):
+        for i, first, row in self._rows(lambda i: any(left[i]), 0):
             for j, (bits, _) in enumerate(wanted[i]):
                 if left[i][j]:
                     at, left[i][j] = find_equal(row, np.uint32(bits), left[i][j])

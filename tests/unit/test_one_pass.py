@@ -20,8 +20,8 @@ class Shown:
         self.magnitudes = magnitudes
         self.entries = 0
 
-    def rows(self, is_wanted: Callable[[int], bool]) -> Iterator[Row]:
-        for start in range(0, self.magnitudes.shape[1], PART):
+    def rows(self, is_wanted: Callable[[int], bool], since: int) -> Iterator[Row]:
+        for start in range(since, self.magnitudes.shape[1], PART):
             for i, row in enumerate(self.magnitudes):
                 if is_wanted(i):
                     part = row[start : start + PART]

@@ -7,48 +7,79 @@ import numpy as np
 from merger.cuts import EVERYTHING, NOTHING, cut_of, survives
 from merger.kernels.one_pass import Row
 from merger.kernels.stored_counts import StoredCounts
-from merger.lru import Lru
+from merger.passes import SurveyCache
 from merger.remembered import remembered_cuts, sparse
 
-ENTRIES = 500
+ENTRIES, PART = 500, 1 << 17
 
 
-def test_a_second_survey_takes_only_the_passes_that_are_new() -> None:
-    draw = np.random.default_rng(0)
-    # Few distinct numbers, so that cuts fall on equal ones.
-    magnitudes = np.round(np.abs(draw.normal(size=(2, ENTRIES))), 1).astype(np.float32)
-    shown, cache = [], Lru(1 << 20)
+class Again:
+    """Cuts of the same magnitudes again and again, and how often these were gone over."""
 
-    def rows(is_wanted: Callable[[int], bool]) -> Iterator[Row]:
-        for i, row in enumerate(magnitudes):
-            if is_wanted(i):
-                shown.append(i)
-                yield i, 0, row.view(np.uint32)
+    def __init__(self, magnitudes: np.ndarray, for_more: bool) -> None:
+        self._magnitudes = magnitudes
+        self._shown = 0
+        self._cache = SurveyCache(1 << 20, for_more)
 
-    def cuts(*keep: int) -> int:
-        counts = StoredCounts(rows, lambda: None)
-        found = remembered_cuts(counts, ENTRIES, [set(keep)] * 2, cache, "models")
-        for row, by_count in zip(magnitudes, found, strict=True):
+    def _rows(self, is_wanted: Callable[[int], bool], since: int) -> Iterator[Row]:
+        for start in range(since, self._magnitudes.shape[1], PART):
+            for i, row in enumerate(self._magnitudes[:, start : start + PART]):
+                if is_wanted(i):
+                    self._shown += len(row)
+                    yield i, start, row.view(np.uint32)
+
+    def cuts(self, *keep: int) -> float:
+        """Check that cuts are those of a sort, and return how many passes they took."""
+        n, entries = self._magnitudes.shape
+        counts = StoredCounts(self._rows, lambda: None)
+        found = remembered_cuts(counts, entries, [set(keep)] * n, self._cache, "models")
+        for row, by_count in zip(self._magnitudes, found, strict=True):
             for k in keep:
                 expected = survives(row, cut_of(row, k), 0)
                 assert np.array_equal(survives(row, by_count[k], 0), expected)
-        passes = len(shown)
-        shown.clear()
-        return passes // 2
+        passes = self._shown / (n * entries)
+        self._shown = 0
+        return passes
 
-    assert cuts(100) == 2
-    assert cuts(100) == 0
-    assert cuts(100, 300) == 1
-    assert cuts(300) == 0
+
+def drawn(entries: int, step: float) -> np.ndarray:
+    """Return magnitudes of two experts that are multiples of a step."""
+    normal = np.random.default_rng(0).normal(size=(2, entries))
+    return (np.round(np.abs(normal) / step) * step).astype(np.float32)
+
+
+def test_a_second_survey_takes_only_the_passes_that_are_new() -> None:
+    # Few distinct numbers, so that cuts fall on equal ones.
+    again = Again(drawn(ENTRIES, 0.1), for_more=False)
+    assert again.cuts(100) == 2
+    assert again.cuts(100) == 0
+    assert again.cuts(100, 300) == 1
+    assert again.cuts(300) == 0
+
+
+def test_where_every_magnitude_was_counted_other_cuts_need_no_survey() -> None:
+    # Multiples of a power of two: all of them plain, and each met many times.
+    again = Again(drawn(1 << 21, 2.0**-6), for_more=True)
+    first = again.cuts(1000)
+    assert 1.0 <= first < 1.1
+    # Equal ones are told apart in one part of eight.
+    assert again.cuts(200_000, 1 << 20) <= 2 / 8
+    assert again.cuts(200_000, 1 << 20, 1000) == 0
+
+
+def test_many_different_magnitudes_are_not_counted() -> None:
+    again = Again(drawn(1 << 20, 2.0**-24), for_more=True)
+    again.cuts(1000)
+    assert again.cuts(200_000) >= 1
 
 
 def test_nothing_and_everything_need_no_look() -> None:
-    def rows(is_wanted: Callable[[int], bool]) -> Iterator[Row]:
+    def rows(is_wanted: Callable[[int], bool], since: int) -> Iterator[Row]:
         raise AssertionError("nothing had to be shown")
         yield
 
     counts = StoredCounts(rows, lambda: None)
-    found = remembered_cuts(counts, ENTRIES, [[0, ENTRIES]], Lru(1), "models")
+    found = remembered_cuts(counts, ENTRIES, [[0, ENTRIES]], SurveyCache(1, True), "models")
     assert found == [{0: NOTHING, ENTRIES: EVERYTHING}]
 
 
