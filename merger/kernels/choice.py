@@ -127,7 +127,7 @@ class FastForms:
         if not is_plain and not self._forms.leaves:
             return None
         rows = (
-            stored_counts.rows_of_changes(changes)
+            stored_counts.rows_of_changes(changes, self._plan.n)
             if is_plain
             else stored_counts.rows_of_kept(left)
         )
@@ -159,16 +159,20 @@ class FastForms:
         feeds = [serving.feed(use, self._stage) for use in linear.feeds]
         return linear.fn(*feeds, **serving.knobs(self._stage, linear))
 
-    def _read_changes(self, piece: Piece) -> tuple[list[np.ndarray], np.ndarray]:
-        experts, base = self._read(piece, True)
-        assert base is not None
-        return experts, base
+    def _read_changes(
+        self, piece: Piece, wanted: Sequence[int] | None = None
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Return a piece of all experts, or of those that are wanted, and of the base."""
+        experts = range(self._plan.n) if wanted is None else wanted
+        return [self._read_one(i, piece) for i in experts], self._read_one(BASE, piece)
 
     def _read(self, piece: Piece, with_base: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
         """Return a piece of the experts, and of the base where it is wanted, as it is stored."""
-        place = (piece.first.key, piece.start, piece.stop)
-        experts = [stored(self._inputs.source(i).read(*place)) for i in range(self._plan.n)]
-        return experts, stored(self._inputs.source(BASE).read(*place)) if with_base else None
+        experts = [self._read_one(i, piece) for i in range(self._plan.n)]
+        return experts, self._read_one(BASE, piece) if with_base else None
+
+    def _read_one(self, i: int, piece: Piece) -> np.ndarray:
+        return stored(self._inputs.source(i).read(piece.first.key, piece.start, piece.stop))
 
 
 def stored(values: Tensor) -> np.ndarray:

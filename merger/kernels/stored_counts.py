@@ -17,37 +17,34 @@ from merger.magnitudes import Magnitudes, Place
 INFINITY = 0x7F80
 # A row of so many magnitudes stays in the cache of a processor.
 PART = 1 << 17
-# Gives for each piece of a pass how many entries it has, and what reads those of the experts and
+# Gives for each piece of a pass how many entries it has, and what reads those of some experts and
 # of the base as they are stored.
-Read = Callable[[], tuple[Sequence[np.ndarray], np.ndarray]]
+Read = Callable[[Sequence[int]], tuple[Sequence[np.ndarray], np.ndarray]]
 Pieces = Callable[[], Iterable[tuple[int, Read]]]
 
 # The same with what is left of them.
 Blocks = Callable[[], Iterable[tuple[Block, Keeper]]]
 
 
-def rows_of_changes(pieces: Pieces) -> Rows:
-    """Return the magnitudes of the changes of stored experts."""
+def rows_of_changes(pieces: Pieces, n: int) -> Rows:
+    """Return the magnitudes of the changes of n stored experts."""
 
     def rows(is_wanted: Callable[[int], bool], since: int) -> Iterator[Row]:
         first, room = 0, np.empty(PART, np.uint32)
         for length, read in pieces():
-            first += length
-            if first <= since:
-                continue
-            experts, base = read()
-            before = first - length
-            for start in range(0, length, PART):
-                if before + start < since:
-                    continue
-                part = slice(start, start + PART)
-                row = room[: len(base[part])]
-                for i, expert in enumerate(experts):
-                    if is_wanted(i):
-                        magnitudes(expert[part], base[part], row)
-                        yield i, before + start, row
-            if not any(map(is_wanted, range(len(experts)))):
+            wanted = [i for i in range(n) if is_wanted(i)]
+            if not wanted:
                 break
+            if first + length > since:
+                experts, base = read(wanted)
+                for start in range(0, length, PART):
+                    part = slice(start, start + PART)
+                    row = room[: len(base[part])]
+                    for i, expert in zip(wanted, experts, strict=True):
+                        if first + start >= since and is_wanted(i):
+                            magnitudes(expert[part], base[part], row)
+                            yield i, first + start, row
+            first += length
 
     return rows
 
