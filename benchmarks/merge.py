@@ -3,8 +3,8 @@
 python -m benchmarks.merge [--millions 300] [--experts 4] [--methods ties linear] [--threads 1]
 
 Every merge runs in a process of its own on the same inputs, with everything imported before the
-clock starts; settings are those of mergekit, exported from our recipe. What counts is processor
-time, which other programs disturb least; seconds on the clock are written beside it.
+clock starts; settings are those of mergekit, exported from our recipe. On one thread, what counts
+is processor time, which other programs disturb least; on more of them, seconds on the clock.
 """
 
 import argparse
@@ -91,19 +91,22 @@ def bytes_moved(made: Recipe, folder: Path) -> int:
 
 
 def compare(method: str, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Return what each program took for one method, the best of a few times for ours."""
+    """Return what each program took for one method, each the best of a few times in turn."""
     made = recipe_of(method, chosen.experts)
     ours, theirs, out = folder / f"{method}.yaml", folder / f"{method}.mk.yaml", folder / "out"
     ours.write_text(made.to_yaml(), "utf-8")
     theirs.write_text(export_mergekit(made).text, "utf-8")
-    found: dict[str, Any] = {}
-    for kind, config in (("floor", ours), ("mergescope", ours), ("mergekit", theirs)):
-        if kind == "mergekit" and (chosen.no_peer or not PEER.exists()):
-            continue
-        runs: list[dict[str, Any]] = []
-        while len(runs) < chosen.times and sum(one["wall"] for one in runs) < ENOUGH:
-            runs.append(run(kind, config, out, chosen.threads, chosen.temperature))
-        found[kind] = min(runs, key=lambda one: one["cpu"])
+    configs = {"floor": ours, "mergescope": ours, "mergekit": theirs}
+    if chosen.no_peer or not PEER.exists():
+        del configs["mergekit"]
+    runs: dict[str, list[dict[str, Any]]] = {kind: [] for kind in configs}
+    # In turn, so that a slow minute of the machine does not fall on one of them alone.
+    for _ in range(chosen.times):
+        for kind, config in configs.items():
+            if sum(one["wall"] for one in runs[kind]) < ENOUGH:
+                runs[kind].append(run(kind, config, out, chosen.threads, chosen.temperature))
+    clock = "cpu" if chosen.threads == 1 else "wall"
+    found = {kind: min(some, key=lambda one: one[clock]) for kind, some in runs.items()}
     found["stages"] = run("stages", ours, out, chosen.threads, chosen.temperature)
     found["bytes"] = {"moved": bytes_moved(made, folder)}
     return found
@@ -117,7 +120,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--methods", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--temperature", choices=("warm", "cold"), default="warm")
-    parser.add_argument("--times", type=int, default=2)
+    parser.add_argument("--times", type=int, default=3, help="the best of so many is kept")
     parser.add_argument("--family", type=Path, help="a folder to keep the models in")
     parser.add_argument("--no-peer", action="store_true")
     chosen = parser.parse_args(arguments)
