@@ -98,10 +98,7 @@ def run(args: argparse.Namespace) -> int:
         rough = _look_before(args, recipe, report, cancel)
         check_cancel(cancel)
     if args.adapter is not None:
-        if args.check:
-            raise RecipeError(
-                "--check loads a whole model, and --adapter writes none.", "Leave one of them out."
-            )
+        _check_adapter(args)
         _write_adapter(args, recipe)
         return 0
     scores = None if args.scores is None else read_json(args.scores)
@@ -170,6 +167,28 @@ def _look_before(
 
     out = args.out if whole else None
     return preflight(recipe, tell=tell, out=out, report=report, cancel=cancel).rough_seconds
+
+
+def _check_adapter(args: argparse.Namespace) -> None:
+    """Refuse options that mean nothing where an adapter is written."""
+    if args.check:
+        raise RecipeError(
+            "--check loads a whole model, and --adapter writes none.", "Leave one of them out."
+        )
+    others = {
+        "--device": args.device not in ("auto", "cpu"),
+        "--threads": args.threads is not None,
+        "--memory": args.memory is not None,
+        "--resume": args.resume,
+        "--shard-size": args.shard_size is not None,
+        "--scores": args.scores is not None,
+    }
+    given = [name for name, is_given in others.items() if is_given]
+    if given:
+        raise RecipeError(
+            f"--adapter writes one small file on the processor, and knows no {', '.join(given)}.",
+            "Leave that out, or write a whole model and use extract.",
+        )
 
 
 def _write_adapter(args: argparse.Namespace, recipe: Recipe) -> None:

@@ -35,3 +35,11 @@ def test_adapters_merge_into_an_adapter_and_say_what_is_lost(run, family, tmp_pa
     less = run("merge", path, "--out", tmp_path / "less", "--adapter", 1)
     assert less.code == 0 and "rank 1" in less.out and "% of the change is lost" in less.out
     assert run("merge", path, "--out", tmp_path / "less", "--adapter", 0).code == 2
+
+
+def test_options_that_mean_nothing_for_an_adapter_are_refused_by_name(run, recipe, tmp_path):
+    options = ["--memory", "1GiB", "--device", "cuda", "--resume"]
+    said = run("merge", recipe(), "--out", tmp_path / "out", "--adapter", 2, *options)
+    assert said.code == 1
+    assert "knows no --device, --memory, --resume" in said.err
+    assert not (tmp_path / "out").exists()
