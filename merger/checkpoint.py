@@ -125,7 +125,12 @@ class FileCheckpoint:
     def _map(self, path: Path) -> MappedFile:
         with self._lock:
             if path not in self._maps:
-                self._maps[path] = MappedFile(path)
+                try:
+                    self._maps[path] = MappedFile(path)
+                except SourceError:
+                    # One that was emptied a moment ago cannot be mapped, which is not the point.
+                    self._check_file(path)
+                    raise
             return self._maps[path]
 
 

@@ -13,7 +13,9 @@ import numba
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from merger.checkpoint import FileCheckpoint
 from merger.errors import SourceError
 from merger.mapping import MappedFile
 
@@ -107,3 +109,23 @@ def test_a_fault_in_somebody_else_s_memory_ends_the_process_as_ever(path: Path) 
     )
     assert done.stdout == "0\n"
     assert done.returncode == -signal.SIGBUS
+
+
+def test_a_file_that_is_emptied_just_before_it_is_mapped_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"w": torch.ones(4)}, path)
+    model = FileCheckpoint(path)
+    whole, looked = FileCheckpoint._check_file, []
+
+    def late(self: FileCheckpoint, at: Path) -> None:
+        # The first look finds nothing wrong, and then it happens.
+        if looked:
+            whole(self, at)
+        looked.append(at)
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(FileCheckpoint, "_check_file", late)
+    with pytest.raises(SourceError, match="changed while it was being read"):
+        model.read("w")
