@@ -30,7 +30,7 @@ from merger.progress import Report
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES, Files, lay_out
 from merger.sources import SourceRules
-from merger.stream import stream, thread_count
+from merger.stream import stream, thread_count, total_memory
 from merger.threads import one_thread
 from merger.workspace import safe_name
 from merger.writer import Writer
@@ -85,6 +85,7 @@ def merge(
     fast = FastForms(models.plan, inputs, opened.kind)
     memory = share_memory(models.all, memory)
     room = fit(models.plan, opened, thread_count(threads), memory, fast.piece)
+    fast.serve(room.workers)
     claim = Claim(Path(out), models.digest[:8], force=force, resume=resume)
     try:
         folders = _folders(models.plan)
@@ -99,7 +100,8 @@ def merge(
         with one_thread():
             prepared = prepare(
                 models.plan, models.base, models.experts,
-                cache=_survey_cache(models, room.device, for_more), report=report, cancel=cancel,
+                cache=_survey_cache(models, room.device, for_more, memory),
+                report=report, cancel=cancel,
                 device=room.device, fast=fast,
             )  # fmt: skip
             _write_blocks(prepared, models, writer, room.block, room.workers, report, cancel)
@@ -126,12 +128,17 @@ def merge(
 
 # What was measured of the models of the last few merges: other settings of them need it again.
 _surveys: Lru[SurveyCache] = Lru(2)
-SURVEY_BYTES = 256 << 20
+# As much is kept of each, and no more than a share of what blocks may take.
+SURVEY_BYTES, SURVEY_SHARE = 256 << 20, 8
 
 
-def _survey_cache(models: Models, device: Device, for_more: bool) -> SurveyCache:
+def _survey_cache(
+    models: Models, device: Device, for_more: bool, memory: int | None
+) -> SurveyCache:
     name = (device.name, for_more, *(model.content_id() for model in models.all))
-    return _surveys.get_or_make(name, lambda: SurveyCache(SURVEY_BYTES, for_more))
+    cache = _surveys.get_or_make(name, lambda: SurveyCache(SURVEY_BYTES, for_more))
+    cache.budget = min(SURVEY_BYTES, (memory or total_memory() // 4) // SURVEY_SHARE)
+    return cache
 
 
 def check_inputs_stay(models: Models, out: Path) -> None:

@@ -14,12 +14,16 @@ class Lru(Generic[V]):
     """A cache with a budget; safe to use from many threads, each value is made once.
 
     Args:
-        budget: How much may be kept, in the unit of `cost`; the newest value always stays.
+        budget: How much may be kept, in the unit of `cost`.
         cost: What a value takes, such as its bytes.
+        least: So many of the newest values stay whatever they take.
     """
 
-    def __init__(self, budget: int, cost: Callable[[V], int] = lambda _: 1) -> None:
+    def __init__(
+        self, budget: int, cost: Callable[[V], int] = lambda _: 1, least: int = 1
+    ) -> None:
         self.budget = budget
+        self.least = least
         self._cost = cost
         self._lock = Lock()
         self._kept: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
@@ -55,7 +59,7 @@ class Lru(Generic[V]):
             self._let_go(key)
             self._kept[key] = (value, cost)
             self._used += cost
-            while self._used > self.budget and len(self._kept) > 1:
+            while self._used > self.budget and len(self._kept) > self.least:
                 self._let_go(next(iter(self._kept)))
 
     def get_or_make(self, key: Hashable, make: Callable[[], V]) -> V:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import lru_cache
-from threading import Event
+from threading import Event, get_ident
 from typing import Any
 
 from merger.feeds import Serving
@@ -17,6 +17,8 @@ from merger.settings import Settings, Stage
 from merger.signature import Signature, read_signature
 
 CACHE_BYTES = 256 << 20
+# What is found last must not push out what was found first.
+ROOM = 0.75
 
 
 class SurveyCache(Lru[Any]):
@@ -29,7 +31,12 @@ class SurveyCache(Lru[Any]):
 
     def __init__(self, budget: int = CACHE_BYTES, for_more: bool = False) -> None:
         super().__init__(budget, lambda value: int(getattr(value, "nbytes", 64)))
-        self.for_more = for_more
+        self._for_more = for_more
+
+    @property
+    def for_more(self) -> bool:
+        """Whether to count for other settings, too: as long as there is room for what is found."""
+        return self._for_more and self.used < self.budget * ROOM
 
 
 @lru_cache(maxsize=256)
@@ -63,6 +70,7 @@ class Passes(ABC):
         self.inputs = inputs
         self.cache = cache if cache is not None else SurveyCache()
         self._report = report
+        self._teller = get_ident()
         self._cancel = cancel
         self._fast = fast
         # Without a budget: what this merge has found must not be lost while it runs.
@@ -94,7 +102,8 @@ class Passes(ABC):
                 if len(piece):
                     yield self.serve(piece)
                 done += len(piece)
-                if self._report and len(tensors) > 1:
+                # Threads that help go over the same pieces, and say nothing.
+                if self._report and len(tensors) > 1 and get_ident() == self._teller:
                     self._report(Progress(done, total, "values", note))
 
 

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from math import ceil
+from queue import SimpleQueue
 from threading import Event
 
 from merger.compute import Block, Prepared
@@ -12,6 +13,7 @@ from merger.lazy import Tensor
 from merger.pieces import BLOCK
 from merger.plan import Plan, TensorPlan
 from merger.progress import Progress, Report, check_cancel
+from merger.turns import Turns
 
 # More threads than this only wait for the disk.
 MAX_THREADS = 8
@@ -31,7 +33,7 @@ def stream(
     report: Report | None = None,
     cancel: Event | None = None,
 ) -> None:
-    """Merge blocks and hand each to a sink, a few at a time.
+    """Merge blocks and hand each to a sink, as many at a time as there are threads.
 
     Args:
         prepared: The merge.
@@ -41,38 +43,46 @@ def stream(
         threads: How many blocks are worked on at once.
         done: Bytes written before.
         total: Bytes in all.
-        report: Told after each block.
+        report: Told after each block, by this thread.
         cancel: After it is set, no thread begins another block.
     """
 
-    def work(number: int, block: Block) -> tuple[int, str]:
-        check_cancel(cancel)
-        return sink(number, block, prepared.merge_block(block)), block.key
+    turns = Turns(blocks, threads)
+    notes = {key: f"tensor {i} of {len(turns.keys)}: {key}" for i, key in enumerate(turns.keys, 1)}
+    finished: SimpleQueue[tuple[int, str] | None] = SimpleQueue()
+    errors: list[BaseException] = []
 
-    keys = list(dict.fromkeys(block.key for _, block in blocks))
-    notes = {key: f"tensor {i} of {len(keys)}: {key}" for i, key in enumerate(keys, 1)}
+    def work(worker: int) -> None:
+        try:
+            while (task := turns.take(worker)) is not None:
+                check_cancel(cancel)
+                number, block = task
+                finished.put((sink(number, block, prepared.merge_block(block)), block.key))
+        except BaseException as error:  # raised again by the thread that waits
+            errors.append(error)
+            turns.stop()
+        finally:
+            finished.put(None)
 
-    def account(finished: set[Future[tuple[int, str]]]) -> None:
-        nonlocal done
-        for future in finished:
-            written, key = future.result()
-            done += written
-            if report is not None:
-                report(Progress(done, total, "bytes", notes[key]))
-
-    waiting: set[Future[tuple[int, str]]] = set()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="merge")
     try:
-        for number, block in blocks:
-            check_cancel(cancel)
-            if len(waiting) >= 2 * threads:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                account(finished)
-            waiting.add(pool.submit(work, number, block))
-        account(wait(waiting).done)
+        for worker in range(threads):
+            pool.submit(work, worker)
+        working = threads
+        while working:
+            one = finished.get()
+            if one is None:
+                working -= 1
+                continue
+            done += one[0]
+            if report is not None:
+                report(Progress(done, total, "bytes", notes[one[1]]))
+        if errors:
+            raise errors[0]
         check_cancel(cancel)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        turns.stop()
+        pool.shutdown(wait=True)
 
 
 def thread_count(threads: int | None) -> int:

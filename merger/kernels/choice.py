@@ -25,7 +25,7 @@ from merger.spaces import vectors
 
 if TYPE_CHECKING:
     from merger.kernels.keeping import Keeper
-    from merger.kernels.stored_counts import StoredCounts
+    from merger.remembered import Cutting
     from merger.survey import Survey
 
 # From so many entries read on.
@@ -51,8 +51,14 @@ class FastForms:
         self._is_there = large and plain
         # Statistics are of what is stored, and the processor has it first; a GPU merges by itself.
         self._merges = device == "cpu"
+        self._workers = 1
         self._fitting: dict[str, bool] = {}
         self._forms = Forms(plan, self._read_changes)
+
+    def serve(self, workers: int) -> None:
+        """Be ready for so many tensors that are merged at once."""
+        self._workers = workers
+        self._forms.serve(workers)
 
     def scope(self, tensor: TensorPlan) -> str | None:
         """Return the smallest piece that the faster form of a tensor works on, if it has one."""
@@ -105,12 +111,12 @@ class FastForms:
         pieces: Callable[[], Iterator[Serving]],
         stage: Stage,
         of: Of,
-    ) -> "StoredCounts | None":
+    ) -> "Cutting | None":
         """Return histograms of what a cut ranks in some tensors, if there is a faster way."""
         is_plain = of.on is None
         if not all(self._fits(t) if is_plain else self.scope(t) for t in tensors):
             return None
-        from merger.kernels import stored_counts  # noqa: PLC0415  (compiles)
+        from merger.kernels import shared_counts, stored_counts  # noqa: PLC0415  (compiles)
 
         def changes() -> Iterator[tuple[int, stored_counts.Read]]:
             for serving in pieces():
@@ -131,7 +137,11 @@ class FastForms:
             if is_plain
             else stored_counts.rows_of_kept(left)
         )
-        return stored_counts.StoredCounts(rows, check)
+        counts = stored_counts.StoredCounts(rows, check)
+        # Over one tensor, other threads count others meanwhile.
+        if len(tensors) == 1 or not self._merges:
+            return counts
+        return shared_counts.SharedCounts(counts, self._workers)
 
     def add_products(self, products: np.ndarray, serving: Serving, use: FeedUse) -> bool:
         """Add inner products over a piece to a matrix, and return whether that was possible."""

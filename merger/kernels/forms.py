@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # What is known of tensors that are being merged: a few of them, since threads run ahead.
 KNOWN_BYTES = 1 << 26
+# Keepers with and without coefficients, lots; or what is selected and its sizes.
+PER_TENSOR = 3
 
 
 class Forms:
@@ -46,6 +48,10 @@ class Forms:
         self._read = read
         self._form = FORMS.get(plan.method.name)
         self._known: Lru[Any] = Lru(KNOWN_BYTES, lambda value: getattr(value, "nbytes", 1 << 20))
+
+    def serve(self, workers: int) -> None:
+        """Keep what so many tensors need that are merged at once, whatever it takes."""
+        self._known.least = PER_TENSOR * workers
 
     def scope(self, tensor: TensorPlan) -> str | None:
         """Return the smallest piece that the form works on, or None without a form."""

@@ -93,7 +93,8 @@ def test_another_dtype_is_rounded_once_and_named_in_the_config(tmp_path: Path) -
 
 def test_progress_counts_the_bytes_of_the_result(tmp_path: Path) -> None:
     told: list[Progress] = []
-    out = merge(family(tmp_path), tmp_path / "out", report=told.append, memory=SMALL_BLOCKS)
+    recipe = family(tmp_path)
+    out = merge(recipe, tmp_path / "out", report=told.append, memory=SMALL_BLOCKS, threads=1)
     total = sum(t.numel() * t.element_size() for t in read(out).values())
     assert [p.done for p in told] == sorted(p.done for p in told)
     assert (told[-1].done, told[-1].total, told[-1].unit) == (total, total, "bytes")

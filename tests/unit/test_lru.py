@@ -63,3 +63,12 @@ def test_many_threads_never_exceed_the_budget() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(use, range(8)))
     assert kept.used <= 50
+
+
+def test_so_many_of_the_newest_stay_whatever_they_take() -> None:
+    kept: Lru[int] = Lru(10, lambda value: value, least=3)
+    for name, value in zip("abcde", (4, 5, 6, 7, 8), strict=True):
+        kept.put(name, value)
+    assert kept.values() == [8, 7, 6]
+    kept.put("f", 1)
+    assert kept.values() == [1, 8, 7]

@@ -89,3 +89,11 @@ def test_counts_are_kept_as_what_is_not_0() -> None:
     kept = sparse(counts)
     assert kept.nbytes < 100
     assert np.array_equal(kept.dense(1 << 15), counts)
+
+
+def test_magnitudes_are_counted_as_long_as_there_is_room() -> None:
+    cache = SurveyCache(1000, for_more=True)
+    assert cache.for_more
+    cache.put("some", np.zeros(800, np.uint8))
+    assert not cache.for_more
+    assert not SurveyCache(1000).for_more
