@@ -1,18 +1,16 @@
 """What a merge will take: memory, disk and time, estimated from headers."""
 
 from collections.abc import Sequence
-from math import ceil
 from typing import NamedTuple
 
 from merger.align import AlignReport
 from merger.checkpoint import Checkpoint
-from merger.footprint import pieces_at_once
 from merger.header import BITS
 from merger.inputs import CheckpointInputs
+from merger.inside import fitting_workers, memory_for_blocks, shares_of
 from merger.kernels.choice import FastForms
-from merger.merged import merges_inside
 from merger.plan import Plan
-from merger.stream import fit_memory, thread_count
+from merger.stream import blocks_bytes, fit_memory, thread_count
 
 # Rough, and said to be so; `benchmarks/doctor.md` compares them with merges. They are of a machine
 # of 2 processors, and `pace.py` corrects them by what merges take on this one.
@@ -61,15 +59,18 @@ def cost_of(
     models = ([] if base is None else [base]) + list(experts[: planned.n])
     read = sum(info.nbytes for model in models for info in model.tensors.values())
     fast = FastForms(planned, CheckpointInputs(planned, base, experts))
-    block, workers = fit_memory(planned, thread_count(None), None, fast.piece)
+    beside = fast.beside()
+    count, memory = thread_count(None), memory_for_blocks(models, None)
+    block, workers = fit_memory(planned, count, memory, fast.piece, beside=beside)
     looped = any(fast.scope(tensor) is not None for tensor in planned.merged)
     passes = 2 if any(use.feed.surveyed for use in _uses(planned)) else 1
     compute = sum(_nanoseconds(planned, fast, looped).values()) * 1e-9 / workers
     # Reading, computing and writing overlap; the slowest of them is what one waits for.
     seconds = max(passes * read / READ_RATE, disk / WRITE_RATE, compute)
     seconds += START + (LOAD_LOOPS if looped else 0.0)
-    peak = _peak(planned, fast, looped, block, workers)
-    peak += sum(inner.held_bytes for inner in merges_inside(models))
+    workers = fitting_workers(models, memory, workers)
+    peak = _fixed(planned, looped) + blocks_bytes(planned, block, workers, fast.piece, beside)
+    peak += sum(share.bytes for share in shares_of(models, memory, workers))
     return Cost(entries, peak, disk, round(seconds, 1))
 
 
@@ -104,17 +105,9 @@ def _nanoseconds(planned: Plan, fast: FastForms, looped: bool) -> dict[str, floa
     return taken
 
 
-def _peak(planned: Plan, fast: FastForms, looped: bool, block: int, workers: int) -> int:
-    """Return the pieces that all workers hold at once, over what the program itself takes."""
+def _fixed(planned: Plan, looped: bool) -> int:
+    """Return what the program itself takes, whatever is merged."""
     if not planned.merged:
         return PROGRAM_BYTES
-    scopes = {fast.piece(tensor) for tensor in planned.merged}
-    largest = max(t.numel for t in planned.merged)
-    piece = largest
-    if "model" in scopes:
-        piece = planned.numel
-    elif scopes <= {"element", "row"}:
-        piece = min(block, largest)
     counted = any(use.feed.surveyed and use.feed.name in COUNTED for use in _uses(planned))
-    fixed = PROGRAM_BYTES + LOOP_BYTES * looped + COUNT_BYTES * counted
-    return fixed + ceil(workers * pieces_at_once(planned) * 4 * piece)
+    return PROGRAM_BYTES + LOOP_BYTES * looped + COUNT_BYTES * counted

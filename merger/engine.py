@@ -18,11 +18,11 @@ from merger.errors import OutputError
 from merger.finishing import add_card, add_companions, checked_scores
 from merger.header import BITS, TensorInfo
 from merger.inputs import CheckpointInputs
+from merger.inside import fitting_workers, memory_for_blocks, serve_inside
 from merger.kernels.choice import FastForms
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
 from merger.lru import Lru
-from merger.merged import share_memory
 from merger.models import Models, open_models
 from merger.passes import SurveyCache
 from merger.plan import Plan
@@ -83,8 +83,11 @@ def merge(
     check_inputs_stay(models, Path(out))
     inputs = CheckpointInputs(models.plan, models.base, models.experts)
     fast = FastForms(models.plan, inputs, opened.kind)
-    memory = share_memory(models.all, memory)
-    room = fit(models.plan, opened, thread_count(threads), memory, fast.piece)
+    memory = memory_for_blocks(models.all, memory)
+    count = thread_count(threads)
+    room = fit(models.plan, opened, count, memory, fast.piece, fast.beside())
+    room = room._replace(workers=fitting_workers(models.all, memory, room.workers))
+    serve_inside(models.all, memory, room.workers)
     fast.serve(room.workers)
     claim = Claim(Path(out), models.digest[:8], force=force, resume=resume)
     try:
@@ -135,9 +138,10 @@ SURVEY_BYTES, SURVEY_SHARE = 256 << 20, 8
 def _survey_cache(
     models: Models, device: Device, for_more: bool, memory: int | None
 ) -> SurveyCache:
-    name = (device.name, for_more, *(model.content_id() for model in models.all))
-    cache = _surveys.get_or_make(name, lambda: SurveyCache(SURVEY_BYTES, for_more))
-    cache.budget = min(SURVEY_BYTES, (memory or total_memory() // 4) // SURVEY_SHARE)
+    name = (device.name, *(model.content_id() for model in models.all))
+    cache = _surveys.get_or_make(name, SurveyCache)
+    blocks = memory if memory is not None else total_memory() // 4
+    cache.budget, cache.looks_ahead = min(SURVEY_BYTES, blocks // SURVEY_SHARE), for_more
     return cache
 
 

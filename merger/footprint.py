@@ -5,7 +5,7 @@ from math import prod
 
 from merger.algebra import row_length
 from merger.method import Method
-from merger.plan import Plan
+from merger.plan import Plan, TensorPlan
 from merger.settings import Stage
 from merger.signature import FeedUse
 from merger.spectral import EXACT
@@ -14,6 +14,8 @@ from merger.spectral import EXACT
 STACKS = ("cut", "costly", "uniform", "ranks", "fisher")
 # What is put in order, one expert at a time: its magnitudes, their order in int64, a copy.
 ORDERING = 5.0
+# Up to so many magnitudes are held in memory at once, and a copy; above it, they are streamed.
+IN_MEMORY = 1 << 24
 
 
 def pieces_at_once(plan: Plan, only: Sequence[tuple[int, ...]] = ()) -> float:
@@ -38,6 +40,14 @@ def pieces_at_once(plan: Plan, only: Sequence[tuple[int, ...]] = ()) -> float:
     ordering = ORDERING + plan.n if any(_is_ordered(use) for use in uses) else 0.0
     total = held + max(working, ordering)
     return total + held + working if any(_is_surveyed_meanwhile(use) for use in uses) else total
+
+
+def ranked_bytes(plan: Plan, tensors: Sequence[TensorPlan]) -> int:
+    """Return how many bytes a worker holds at most while it ranks whole tensors of these."""
+    uses = [use for stage in plan.stages for use in stage.method.feeds]
+    if not tensors or not any(use.feed.name in ("cut", "ordered") for use in uses):
+        return 0
+    return 8 * min(IN_MEMORY, plan.n * max(tensor.numel for tensor in tensors))
 
 
 def working_pieces(method: Method, n: int, shape: tuple[int, ...]) -> float:

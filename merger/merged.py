@@ -1,10 +1,11 @@
 """A model that another recipe describes: known by its headers, merged as numbers are needed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from threading import Event, Lock
+from threading import BoundedSemaphore, Event, Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
@@ -12,16 +13,18 @@ from weakref import finalize
 from merger.checkpoint import Checkpoint
 from merger.companions import copy_companions
 from merger.header import TensorInfo
+from merger.inputs import CheckpointInputs
+from merger.kernels.choice import FastForms
 from merger.lazy import Tensor
 from merger.lru import Lru
-from merger.matched import plain
 from merger.models import Models
+from merger.plan import Plan
 from merger.stream import total_memory
 
 if TYPE_CHECKING:
     from merger.compute import Prepared
 
-# Such a share of the machine's memory is for the tensors of one merge inside another.
+# Where nobody says more, such a share of the machine's memory is for the tensors of one merge.
 HELD_SHARE = 8
 
 
@@ -44,6 +47,7 @@ class MergedCheckpoint:
         self._lock = Lock()
         self._prepared: Prepared | None = None
         self._held: Lru[Tensor] = Lru(total_memory() // HELD_SHARE, lambda tensor: tensor.nbytes)
+        self._merging = BoundedSemaphore(1)
         infos = {t.key: TensorInfo(t.key, t.out_dtype, t.shape) for t in models.plan.tensors}
         infos |= {
             alias: infos[origin]._replace(key=alias)
@@ -64,20 +68,38 @@ class MergedCheckpoint:
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
         """Return entries start to stop of a tensor, flat, in the dtype that is merged into."""
         origin = self._models.report.tied.get(key, key)
-        merged = self._held.get_or_make(origin, lambda: self._merge().merge_tensor(origin))
+        merged = self._held.get_or_make(origin, lambda: self._merge(origin))
         return merged[start:stop]
 
     @property
-    def held_bytes(self) -> int:
-        """How much memory its tensors take at most, as long as nobody says how much to hold."""
-        sizes = [info.nbytes for info in self.tensors.values()]
-        return min(sum(sizes), max(self._held.budget, *sizes, 0))
+    def plan(self) -> Plan:
+        """What is merged, and how."""
+        return self._models.plan
 
-    def hold(self, memory: int) -> None:
-        """Hold no more tensors than fit into so many bytes, but always the last one."""
-        self._held.budget = memory
+    @cached_property
+    def fast(self) -> FastForms:
+        """The faster forms of the merge, if there are any."""
+        models = self._models
+        return FastForms(models.plan, CheckpointInputs(models.plan, models.base, models.experts))
 
-    def _merge(self) -> "Prepared":
+    def serve(self, workers: int, held: int, at_once: int) -> None:
+        """Be ready for threads that read different tensors.
+
+        Args:
+            workers: How many there are; as many tensors are always held.
+            held: Bytes that held tensors may take beyond that.
+            at_once: How many tensors may be merged at the same time.
+        """
+        self._held.least, self._held.budget = workers, held
+        self._merging = BoundedSemaphore(at_once)
+        self.fast.serve(at_once)
+
+    def _merge(self, key: str) -> Tensor:
+        prepared = self._prepare()
+        with self._merging:
+            return prepared.merge_tensor(key)
+
+    def _prepare(self) -> "Prepared":
         """Return the merge, ready to run: what it measures first is measured once."""
         from merger.compute import prepare  # noqa: PLC0415  (imports torch)
 
@@ -85,7 +107,7 @@ class MergedCheckpoint:
             if self._prepared is None:
                 models = self._models
                 self._prepared = prepare(
-                    models.plan, models.base, models.experts, cancel=self._cancel
+                    models.plan, models.base, models.experts, cancel=self._cancel, fast=self.fast
                 )
             return self._prepared
 
@@ -111,29 +133,3 @@ class MergedCheckpoint:
         donor = tokenizer.donor
         listed = self._models.all if donor is None else (donor, *self._models.all)
         return next((model.folder for model in listed if model.folder is not None), None)
-
-
-def merges_inside(models: Iterable[Checkpoint]) -> list[MergedCheckpoint]:
-    """Return the merges that models are or are put together from, each once."""
-    found: dict[int, MergedCheckpoint] = {}
-    for model in map(plain, models):
-        if isinstance(model, MergedCheckpoint):
-            found[id(model)] = model
-        found |= {id(m): m for m in merges_inside(getattr(model, "made_of", ()))}
-    return list(found.values())
-
-
-def share_memory(models: Iterable[Checkpoint], memory: int | None) -> int | None:
-    """Give half of a budget to the merges inside models, and return what is left for blocks.
-
-    Args:
-        models: What is merged.
-        memory: Bytes; a quarter of the machine's when None.
-    """
-    inside = merges_inside(models)
-    if not inside:
-        return memory
-    half = (memory if memory is not None else total_memory() // 4) // 2
-    for merge in inside:
-        merge.hold(half // len(inside))
-    return half

@@ -26,17 +26,17 @@ class SurveyCache(Lru[Any]):
 
     Args:
         budget: Bytes that may be kept.
-        for_more: Whether a first look should find what other settings will ask for, too.
+        looks_ahead: Whether a first look should find what other settings will ask for, too.
     """
 
-    def __init__(self, budget: int = CACHE_BYTES, for_more: bool = False) -> None:
+    def __init__(self, budget: int = CACHE_BYTES, looks_ahead: bool = False) -> None:
         super().__init__(budget, lambda value: int(getattr(value, "nbytes", 64)))
-        self._for_more = for_more
+        self.looks_ahead = looks_ahead
 
     @property
     def for_more(self) -> bool:
         """Whether to count for other settings, too: as long as there is room for what is found."""
-        return self._for_more and self.used < self.budget * ROOM
+        return self.looks_ahead and self.used < self.budget * ROOM
 
 
 @lru_cache(maxsize=256)

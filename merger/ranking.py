@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from merger.counts import BlockCounts
 from merger.cuts import Cut, cut_of, keep_count, stream_cuts, survives
 from merger.feeds import Serving
+from merger.footprint import IN_MEMORY
 from merger.lazy import Tensor, torch
 from merger.order import order_of, ranks_of, stream_order
 from merger.passes import Passes, place_of, signature_of
@@ -17,9 +19,6 @@ from merger.plan import TensorPlan
 from merger.remembered import remembered_cuts
 from merger.settings import Stage
 from merger.signature import FeedUse, Of
-
-# Up to so many magnitudes are held in memory at once; above it, they are streamed.
-IN_MEMORY = 1 << 24
 
 
 class Ranking(Passes):
@@ -149,16 +148,11 @@ class Ranking(Passes):
             pieces = partial(self._pieces, tensors, "Ranking changes")
             fast = self._fast.counts(tensors, pieces, stage, of)
         if fast is not None:
-            name = ("counts", self.plan.names, tuple(t.key for t in tensors))
-            if of.on is not None:
-                # Changes depend on the models alone; what lots leave of them, on settings.
-                name += (
-                    of,
-                    self.plan.seed,
-                    stage.salt,
-                    *(repr(stage.knobs(t.settings)) for t in tensors),
-                )
-            return remembered_cuts(fast, entries, wanted, self.cache, name)
+            name = ("counts", of.on, self._name_of_counts(tensors, stage, of))
+            # Draws fall otherwise at another density: of what they leave, nothing is counted for
+            # other settings.
+            for_more = of.on is None and self.cache.for_more
+            return remembered_cuts(fast, entries, wanted, self.cache, name, for_more)
         if entries * self.plan.n > IN_MEMORY:
             return stream_cuts(BlockCounts(blocks), entries, wanted)
         rows = [magnitudes for _, magnitudes in blocks()]
@@ -166,6 +160,20 @@ class Ranking(Passes):
         return [
             {k: cut_of(row, k) for k in counts} for row, counts in zip(whole, wanted, strict=True)
         ]
+
+    def _name_of_counts(self, tensors: Sequence[TensorPlan], stage: Stage, of: Of) -> bytes:
+        """Return what tells the magnitudes that a cut ranks from others of the same models."""
+        said: list[Any] = [self.plan.names, [t.key for t in tensors]]
+        if of.on is not None:
+            # Changes depend on the models alone; what draws leave of them, on settings.
+            asked = [param.name for param in signature_of(of.on).params]
+            knobs = [stage.knobs(t.settings) for t in tensors]
+            said += [
+                self.plan.seed,
+                stage.salt,
+                [[some[name] for name in asked] for some in knobs],
+            ]
+        return blake2b(repr(said).encode()).digest()
 
     def _ordered_of(
         self, stage: Stage, of: Of, tensors: Sequence[TensorPlan], scope_name: str

@@ -6,14 +6,14 @@ was counted of the first ones says where to look for them.
 """
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from merger.counts import HIGH_BINS
 from merger.cuts import ALL, Cut, plain_cuts
+from merger.lru import Lru
 from merger.magnitudes import Magnitudes, Place
-from merger.passes import SurveyCache
 
 
 class Sparse(NamedTuple):
@@ -68,8 +68,9 @@ def remembered_cuts(
     counts: Cutting,
     entries: int,
     wanted: Sequence[Iterable[int]],
-    cache: SurveyCache,
+    cache: Lru[Any],
     name: Hashable,
+    for_more: bool = False,
 ) -> list[dict[int, Cut]]:
     """Return the cuts of several experts, looked up where they or their counts are known.
 
@@ -79,6 +80,7 @@ def remembered_cuts(
         wanted: For each expert, how many to keep.
         cache: What is known of these models.
         name: What tells these magnitudes from others of the same models.
+        for_more: Whether to count what other densities will ask for.
     """
     found = [plain_cuts(keep, entries) for keep in wanted]
     open_ = [set(keep) - set(cuts) for keep, cuts in zip(wanted, found, strict=True)]
@@ -86,7 +88,7 @@ def remembered_cuts(
         looked_up = {k: cache.get((name, "cut", i, k)) for k in keep}
         cuts.update({k: cut for k, cut in looked_up.items() if cut is not None})
     missing = [set(keep) - set(cuts) for keep, cuts in zip(open_, found, strict=True)]
-    fresh = _counted_cuts(counts, entries, missing, cache, name)
+    fresh = _counted_cuts(counts, entries, missing, cache, name, for_more)
     missing = [set(keep) - set(cuts) for keep, cuts in zip(missing, fresh, strict=True)]
     if any(missing):
         others = _gathered_cuts(counts, entries, missing, cache, name)
@@ -102,17 +104,23 @@ def _counted_cuts(
     counts: Cutting,
     entries: int,
     missing: Sequence[Collection[int]],
-    cache: SurveyCache,
+    cache: Lru[Any],
     name: Hashable,
+    for_more: bool,
 ) -> list[dict[int, Cut]]:
     """Return the cuts that follow from how often each magnitude occurs, where that is known."""
     kept = [cache.get((name, "magnitudes", i)) if keep else None for i, keep in enumerate(missing)]
-    lacks = [bool(keep) and some is None for keep, some in zip(missing, kept, strict=True)]
-    if cache.for_more and any(lacks):
+    lacks = [
+        bool(keep) and some is None and cache.get((name, "too many", i)) is None
+        for i, (keep, some) in enumerate(zip(missing, kept, strict=True))
+    ]
+    if for_more and any(lacks):
         for i, made in enumerate(counts.tallies(entries, lacks)):
             if made is not None:
                 kept[i] = made
                 cache.put((name, "magnitudes", i), made)
+            elif lacks[i]:
+                cache.put((name, "too many", i), True)
     return [
         {} if some is None else {k: _counted_cut(counts, i, some.place(k)) for k in keep}
         for i, (some, keep) in enumerate(zip(kept, missing, strict=True))
@@ -128,7 +136,7 @@ def _gathered_cuts(
     counts: Cutting,
     entries: int,
     missing: Sequence[Collection[int]],
-    cache: SurveyCache,
+    cache: Lru[Any],
     name: Hashable,
 ) -> list[dict[int, Cut]]:
     """Return the cuts that a look at the magnitudes near them finds."""

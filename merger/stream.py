@@ -101,6 +101,7 @@ def fit_memory(
     memory: int | None,
     scope: Callable[[TensorPlan], str],
     longest: int = BLOCK,
+    beside: int = 0,
 ) -> tuple[int, int]:
     """Return the block length and the number of threads that stay within a budget.
 
@@ -110,14 +111,28 @@ def fit_memory(
         memory: Bytes that blocks may take; a quarter of the machine's when None.
         scope: Returns the smallest piece that a tensor can be merged in.
         longest: Most entries of a block that may be cut.
+        beside: Bytes that a thread takes beside its block.
     """
     budget = memory if memory is not None else total_memory() // 4
     entry = ceil(4 * pieces_at_once(planned))
-    block = max(SMALLEST_BLOCK, min(longest, budget // (entry * threads)))
+    block = max(SMALLEST_BLOCK, min(longest, (budget // threads - beside) // entry))
     largest = max((t.numel for t in planned.merged), default=1)
     is_cut = all(scope(t) in ("element", "row") for t in planned.merged)
     piece = min(block, largest) if is_cut else largest
-    return block, max(1, min(threads, budget // max(1, entry * piece)))
+    return block, max(1, min(threads, budget // max(1, entry * piece + beside)))
+
+
+def blocks_bytes(
+    planned: Plan, block: int, workers: int, scope: Callable[[TensorPlan], str], beside: int = 0
+) -> int:
+    """Return how many bytes the blocks of all threads take at most; see `fit_memory`."""
+    scopes = {scope(tensor) for tensor in planned.merged}
+    piece = max((tensor.numel for tensor in planned.merged), default=0)
+    if "model" in scopes:
+        piece = planned.numel
+    elif scopes <= {"element", "row"}:
+        piece = min(block, piece)
+    return ceil(workers * (4 * pieces_at_once(planned) * piece + beside))
 
 
 def total_memory() -> int:

@@ -39,6 +39,7 @@ def fit(
     threads: int,
     memory: int | None,
     scope: Callable[[TensorPlan], str],
+    beside: int = 0,
 ) -> Fit:
     """Return a device that is ready to merge, with blocks that stay within all budgets.
 
@@ -48,10 +49,11 @@ def fit(
         threads: How many blocks are wished for at once.
         memory: Bytes of main memory that blocks may take; a quarter of the machine's when None.
         scope: Returns the smallest piece that a tensor can be merged in.
+        beside: Bytes of main memory that a thread takes beside its block.
     """
     driver = opened.driver
     if driver is None:
-        return Fit(Host(opened.said), *fit_memory(planned, threads, memory, scope))
+        return Fit(Host(opened.said), *fit_memory(planned, threads, memory, scope, beside=beside))
     free = int(driver.free_bytes() * USABLE)
     # Without queues of their own, threads would only put their work into one queue together.
     lanes = min(LANES, threads) if driver.overlaps else 1
@@ -64,11 +66,11 @@ def fit(
     slot = max(SMALLEST_SLOT, min(SLOT_BYTES, budget // (4 * lanes * SLOTS)))
     budget = max(1, budget - lanes * SLOTS * slot)
     # What the device has no memory for is computed in main memory, which must have it.
-    block, helpers = fit_memory(planned, lanes, budget, scope, longest)
+    block, helpers = fit_memory(planned, lanes, budget, scope, longest, beside)
     largest = max((t.numel for t in planned.merged), default=1)
     is_cut = all(scope(t) in ("element", "row") for t in planned.merged)
     piece = min(block, largest) if is_cut else largest
-    held = ceil(4 * (planned.n + HELD)) * piece
+    held = ceil(4 * (planned.n + HELD)) * piece + beside
     lanes = max(1, min(lanes, budget // max(1, held)))
     device = Staged(driver, free, lanes, min(helpers, lanes), slot_bytes=slot)
     # What has been fetched is written while all lanes are at work.

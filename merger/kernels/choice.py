@@ -13,6 +13,7 @@ import numpy as np
 from merger.checkpoint import TORCH_NAMES
 from merger.combination import Combination
 from merger.feeds import Serving
+from merger.footprint import ranked_bytes
 from merger.inputs import CheckpointInputs
 from merger.kernels.block import Block
 from merger.kernels.forms import Forms
@@ -68,6 +69,12 @@ class FastForms:
             return self._plan.scope_at(tensor.settings)
         return self._forms.scope(tensor)
 
+    def beside(self) -> int:
+        """Return how many bytes a worker takes beside its block, at most."""
+        fast = [tensor for tensor in self._plan.merged if self.scope(tensor) is not None]
+        slow = [tensor for tensor in self._plan.merged if self.scope(tensor) is None]
+        return max(self._forms.beside(fast), ranked_bytes(self._plan, slow))
+
     def piece(self, tensor: TensorPlan) -> str:
         """Return the smallest piece that a tensor can be merged in, by whichever form."""
         scope = self._plan.scope_at(tensor.settings)
@@ -112,7 +119,7 @@ class FastForms:
         stage: Stage,
         of: Of,
     ) -> "Cutting | None":
-        """Return histograms of what a cut ranks in some tensors, if there is a faster way."""
+        """Return what counts what a cut ranks in some tensors, if there is a faster way."""
         is_plain = of.on is None
         if not all(self._fits(t) if is_plain else self.scope(t) for t in tensors):
             return None
@@ -122,9 +129,9 @@ class FastForms:
             for serving in pieces():
                 yield len(serving.piece), partial(self._read_changes, serving.piece)
 
-        def left() -> Iterator[tuple[Block, "Keeper"]]:
+        def left() -> Iterator[tuple[int, Callable[[], tuple[Block, "Keeper"]]]]:
             for serving in pieces():
-                yield self._forms.left(serving.piece)
+                yield len(serving.piece), partial(self._forms.left, serving.piece)
 
         def check() -> None:
             for serving in pieces():

@@ -6,6 +6,10 @@ import numpy as np
 
 # A byte holds the flags of so many entries.
 PACK = 8
+# Flags of one tensor that take more bytes are drawn again where they are needed again.
+HELD_FLAGS = 1 << 27
+# Variances of a tensor of up to so many entries are held; of longer ones they are taken anew.
+HELD_SPREADS = 1 << 24
 
 
 def pack(parts: Iterable[tuple[int, np.ndarray]], length: int) -> np.ndarray:

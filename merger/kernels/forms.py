@@ -11,6 +11,7 @@ import numpy as np
 
 from merger.algebra import TINY, row_length
 from merger.kernels.block import Block
+from merger.kernels.flags import HELD_FLAGS, HELD_SPREADS, PACK
 from merger.kernels.form_table import FORMS, Knobs
 from merger.lazy import torch
 from merger.lru import Lru
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from merger.kernels.selecting import Selected
     from merger.survey import Survey
 
-# What is known of tensors that are being merged: a few of them, since threads run ahead.
+# What is known of tensors that are being merged: one for each thread.
 KNOWN_BYTES = 1 << 26
 # Keepers with and without coefficients, lots; or what is selected and its sizes.
 PER_TENSOR = 3
@@ -47,7 +48,9 @@ class Forms:
         self._stage = plan.stages[0]
         self._read = read
         self._form = FORMS.get(plan.method.name)
-        self._known: Lru[Any] = Lru(KNOWN_BYTES, lambda value: getattr(value, "nbytes", 1 << 20))
+        self._known: Lru[Any] = Lru(
+            KNOWN_BYTES, lambda value: getattr(value, "nbytes", 1 << 20), least=PER_TENSOR
+        )
 
     def serve(self, workers: int) -> None:
         """Keep what so many tensors need that are merged at once, whatever it takes."""
@@ -60,6 +63,16 @@ class Forms:
         knobs = self._knobs(tensor)
         by_row = self._form.keeps == "band" and knobs["trim"] == "row"
         return "row" if by_row or self._form.keeps == "ranked lots" else "element"
+
+    def beside(self, tensors: Sequence[TensorPlan]) -> int:
+        """Return how many bytes the flags of a tensor and what they come from take at most."""
+        if self._form is None or not tensors:
+            return 0
+        largest = max(tensor.numel for tensor in tensors)
+        if self._form.keeps == "selected":
+            return 4 * min(HELD_SPREADS, largest) + largest // PACK
+        drawn = self._form.keeps in ("even lots", "ranked lots")
+        return min(HELD_FLAGS, self._plan.n * largest // PACK) if drawn else 0
 
     def merge(self, piece: Piece, survey: "Survey", out: np.ndarray) -> bool:
         """Write the merged entries of a piece, and return whether every number was finite."""

@@ -6,14 +6,12 @@ from typing import Protocol
 import numpy as np
 
 from merger.algebra import CHUNK
-from merger.kernels.flags import PACK, pack, unpack
+from merger.kernels.flags import HELD_FLAGS, PACK, pack, unpack
 from merger.kernels.philox import words
 from merger.kernels.picks import chance_flags, change, draw_flags
 from merger.kernels.ranks import Ranker
 from merger.kernels.sizes import magnitudes
 
-# Flags of one tensor that take more are drawn again where they are needed again.
-REMEMBERED = 1 << 27
 # So many chunks at once stay in the cache of a processor.
 CHUNKS = 4
 
@@ -98,7 +96,7 @@ class HeldLots:
         self._lots = lots
         size = len(experts) * len(base) // PACK
         self._packed: list[np.ndarray] | None = None
-        if size <= REMEMBERED or lots.step > 1:
+        if size <= HELD_FLAGS or lots.step > 1:
             self._packed = [_packed(lots, i, row, base) for i, row in enumerate(experts)]
         self.nbytes = size if self._packed is not None else 0
 

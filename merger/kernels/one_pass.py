@@ -18,8 +18,8 @@ from merger.kernels.gathering import Near
 
 # One row of magnitudes: of which expert, the index of the first one, and uint32.
 Row = tuple[int, int, np.ndarray]
-# Yields rows of the experts for which something is wanted, which is looked at anew before each;
-# none that begins before some index.
+# Yields rows of the experts for which something is wanted, which is looked at anew before each,
+# from some index on.
 Rows = Callable[[Callable[[int], bool], int], Iterator[Row]]
 
 # So many magnitudes tell where cuts will be.

@@ -5,13 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from merger.cuts import EVERYTHING, NOTHING, Cut, survives
-from merger.kernels.flags import pack, unpack
+from merger.kernels.flags import HELD_SPREADS, pack, unpack
 from merger.kernels.one_pass import Row
 from merger.kernels.spreads import variance
 from merger.kernels.stored_counts import PART, StoredCounts
-
-# Variances of a tensor of up to so many entries are held; of longer ones they are taken anew.
-HELD = 1 << 24
 
 
 class Selected:
@@ -37,7 +34,7 @@ class Selected:
         self._base = base
         self._weights = weights
         self._held: list[tuple[int, np.ndarray]] = []
-        if len(base) <= HELD:
+        if len(base) <= HELD_SPREADS:
             self._held = list(self._spreads())
         differing = sum(int(np.count_nonzero(row)) for _, row in self._spreads())
         cut = self._cut(int(share * differing))

@@ -22,8 +22,8 @@ PART = 1 << 17
 Read = Callable[[Sequence[int]], tuple[Sequence[np.ndarray], np.ndarray]]
 Pieces = Callable[[], Iterable[tuple[int, Read]]]
 
-# The same with what is left of them.
-Blocks = Callable[[], Iterable[tuple[Block, Keeper]]]
+# The same with what is left of all experts.
+Blocks = Callable[[], Iterable[tuple[int, Callable[[], tuple[Block, Keeper]]]]]
 
 
 def rows_of_changes(pieces: Pieces, n: int) -> Rows:
@@ -37,11 +37,11 @@ def rows_of_changes(pieces: Pieces, n: int) -> Rows:
                 break
             if first + length > since:
                 experts, base = read(wanted)
-                for start in range(0, length, PART):
+                for start in range(max(0, since - first), length, PART):
                     part = slice(start, start + PART)
                     row = room[: len(base[part])]
                     for i, expert in zip(wanted, experts, strict=True):
-                        if first + start >= since and is_wanted(i):
+                        if is_wanted(i):
                             magnitudes(expert[part], base[part], row)
                             yield i, first + start, row
             first += length
@@ -54,21 +54,31 @@ def rows_of_kept(blocks: Blocks) -> Rows:
 
     def rows(is_wanted: Callable[[int], bool], since: int) -> Iterator[Row]:
         first = 0
-        for block, keeper in blocks():
-            step = max(1, PART // keeper.step) * keeper.step
-            row = np.empty(min(step, len(block.base)), np.float32)
-            for start in range(0, len(block.base), step):
-                part = slice(start, start + step)
-                few = row[: len(block.base[part])]
-                for i, expert in enumerate(block.experts):
-                    if first + start >= since and is_wanted(i):
-                        keeper.keep(i, expert[part], block.base[part], block.start + start, few)
-                        yield i, first + start, few.view(np.uint32) & UNSIGNED
-            first += len(block.base)
-            if not any(map(is_wanted, range(len(block.experts)))):
-                break
+        for length, left in blocks():
+            if first + length > since:
+                block, keeper = left()
+                for i, start, row in _kept_rows(block, keeper, is_wanted):
+                    # Keepers begin where their steps do.
+                    early = max(0, since - first - start)
+                    if early < len(row):
+                        yield i, first + start + early, row[early:]
+                if not any(map(is_wanted, range(len(block.experts)))):
+                    break
+            first += length
 
     return rows
+
+
+def _kept_rows(block: Block, keeper: Keeper, is_wanted: Callable[[int], bool]) -> Iterator[Row]:
+    step = max(1, PART // keeper.step) * keeper.step
+    row = np.empty(min(step, len(block.base)), np.float32)
+    for start in range(0, len(block.base), step):
+        part = slice(start, start + step)
+        few = row[: len(block.base[part])]
+        for i, expert in enumerate(block.experts):
+            if is_wanted(i):
+                keeper.keep(i, expert[part], block.base[part], block.start + start, few)
+                yield i, start, few.view(np.uint32) & UNSIGNED
 
 
 class StoredCounts:

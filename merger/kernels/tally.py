@@ -11,16 +11,16 @@ from merger.magnitudes import Magnitudes
 
 # Counts are kept for so many parts of the entries, so that a place is looked for in one of them.
 PARTS = 8
-# Parts are a multiple of so many entries.
-PART = 1 << 17
+# Parts are a multiple of so many entries, which are counted together.
+STEP = 1 << 17
 # Counts are of 32 bits.
 LONGEST = 1 << 31
 # So many magnitudes tell whether there are few different ones: most of them must be plain. Fewer
 # take little room whatever they are.
 ENOUGH = 1 << 16
 ODD_SHARE = 8
-# So many odd ones are put in order together.
-TOGETHER = 1 << 18
+# So many odd ones are put in order together, and more different ones are not counted.
+TOGETHER, MOST = 1 << 18, 1 << 17
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
@@ -43,10 +43,10 @@ class Tally:
     """
 
     def __init__(self, entries: int) -> None:
-        self.step = min(max(1, -(-entries // (PARTS * PART))) * PART, LONGEST)
+        self.step = min(max(1, -(-entries // (PARTS * STEP))) * STEP, LONGEST)
         self._seen = self._odd_seen = 0
         self._parts = np.zeros((max(1, -(-entries // self.step)), HIGH_BINS), np.uint32)
-        self._odd = np.empty(TOGETHER + PART + 1, np.uint32)
+        self._odd = np.empty(TOGETHER + STEP + 1, np.uint32)
         self._filled = 0
         # Odd ones met so far, in order, and how often.
         self._bits = np.empty(0, np.uint32)
@@ -55,8 +55,12 @@ class Tally:
 
     def look(self, first: int, row: np.ndarray) -> None:
         """Take a row; `first` is the index of its first magnitude."""
-        for start in range(0, len(row), PART):
-            self._look(first + start, row[start : start + PART])
+        at = 0
+        while at < len(row) and not self.gave_up:
+            # Parts end at multiples of this, wherever rows do.
+            stop = min(len(row), at + STEP - (first + at) % STEP)
+            self._look(first + at, row[at:stop])
+            at = stop
 
     def _look(self, first: int, row: np.ndarray) -> None:
         counts, put = self._parts[first // self.step], self._odd[self._filled :]
@@ -75,12 +79,14 @@ class Tally:
         weights = np.concatenate([self._counts, counts])
         self._counts = np.bincount(at, weights=weights, minlength=len(self._bits)).astype(np.int64)
         self._filled = 0
+        self.gave_up = len(self._bits) > MOST
 
     def found(self) -> Magnitudes | None:
         """Return what was counted, or None where there are too many different magnitudes."""
+        if not self.gave_up:
+            self._gather()
         if self.gave_up:
             return None
-        self._gather()
         # And 0, below which nothing is.
         plain = np.union1d(0, np.flatnonzero(self._parts.any(axis=0)))
         is_small = not len(self._counts) or int(self._counts.max()) < 1 << 16

@@ -1,4 +1,4 @@
-"""`recipe:PATH`: the model that another recipe describes, merged in memory when it is read."""
+"""`recipe:PATH`: what another recipe describes, merged tensor by tensor as it is read."""
 
 from merger.checkpoint import Checkpoint
 from merger.errors import RecipeError, SourceError

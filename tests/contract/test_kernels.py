@@ -179,8 +179,8 @@ def test_lots_of_a_long_tensor_are_remembered_as_they_were_drawn(columns, monkey
         ranks = order.ranks_of(expert.unsqueeze(0) - base, columns)[0].long()
         chances = table[ranks]
     expected = torch.from_numpy(uniforms(5, 0, length)) < chances
-    for most in (lots.REMEMBERED, 0):
-        monkeypatch.setattr(lots, "REMEMBERED", most)
+    for most in (lots.HELD_FLAGS, 0):
+        monkeypatch.setattr(lots, "HELD_FLAGS", most)
         known = lots.KnownLots(drawn, [expert.numpy()], base.numpy(), [weight])
         assert known.factors == [algebra.l1(change) / algebra.l1(change * expected)]
         for start, stop in ((0, length), (97 * 8, 97 * 500), (0, 97)):

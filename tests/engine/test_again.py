@@ -70,9 +70,25 @@ def test_another_density_needs_no_survey(
     weights_of(recipe, tmp_path / "first")
     assert passes.pop("tallies")
     passes.clear()
-    other = replace(recipe, params=recipe.params | {"density": 0.55})
+    other = replace(recipe, params={**recipe.params, "density": 0.55})
     again = weights_of(other, tmp_path / "again")
     assert not passes
     engine._surveys.clear()
     assert again == weights_of(other, tmp_path / "fresh", for_more=False)
     assert passes["cuts"] and not passes["tallies"]
+
+
+@pytest.mark.parametrize("change", [{"density": 0.7}, {"keep_share": 0.2}, {"seed": 5}])
+def test_what_draws_leave_is_not_mixed_up_with_that_of_other_draws(
+    change: dict[str, float], tmp_path: Path, passes: Counter[str]
+) -> None:
+    recipe = replace(
+        family(tmp_path, 3, torch.bfloat16), method="dare_ties", params=SETTINGS["dare_ties"]
+    )
+    weights_of(recipe, tmp_path / "first")
+    params = {**recipe.params, **{key: value for key, value in change.items() if key != "seed"}}
+    other = replace(recipe, params=params, seed=int(change.get("seed", recipe.seed)))
+    again = weights_of(other, tmp_path / "again")
+    assert not passes["tallies"]
+    engine._surveys.clear()
+    assert again == weights_of(other, tmp_path / "fresh")

@@ -88,6 +88,11 @@ def test_memory_bounds_blocks_first_and_threads_then(tmp_path: Path) -> None:
     assert fit_memory(models.plan, 4, 2 * entry * SMALLEST_BLOCK, cut) == (SMALLEST_BLOCK, 2)
     assert fit_memory(models.plan, 4, 1, cut) == (SMALLEST_BLOCK, 1)
     assert fit_memory(models.plan, 4, 4 * entry * 100_000, lambda _: "tensor")[1] < 4
+    # What a thread takes beside its block comes off first.
+    beside = 10**6
+    budget = 4 * (entry * 100_000 + beside)
+    assert fit_memory(models.plan, 4, budget, cut, beside=beside) == (100_000, 4)
+    assert fit_memory(models.plan, 4, 2 * beside, cut, beside=beside)[1] == 1
 
 
 def test_torch_has_its_threads_back_afterwards() -> None:

@@ -42,9 +42,10 @@ def test_every_cut_is_that_of_a_sort(odd: float) -> None:
 
 
 def test_a_place_is_looked_for_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "PART", 100)
+    monkeypatch.setattr(tally, "STEP", 100)
     magnitudes = few(3000, 0.05)
-    found = counted(magnitudes, row=50)
+    # Rows that end anywhere, some of them longer than a part.
+    found = counted(magnitudes, row=470)
     assert found is not None and found.step == 400
     bits = magnitudes.view(np.uint32)
     for k in range(1, 3001, 11):
@@ -84,3 +85,12 @@ def test_too_many_odd_ones_are_noticed_early() -> None:
     made.look(0, drawn.view(np.uint32))
     assert made.gave_up
     assert made.found() is None
+
+
+def test_too_many_different_ones_are_noticed_whatever_their_share() -> None:
+    drawn = np.random.default_rng(0).random(1 << 22).astype(np.float32)
+    # All odd ones differ, and only one magnitude in ten is odd.
+    drawn[np.arange(len(drawn)) % 10 > 0] = 0.0
+    made = Tally(len(drawn))
+    made.look(0, drawn.view(np.uint32))
+    assert made.gave_up and made.found() is None
