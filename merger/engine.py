@@ -85,7 +85,7 @@ def merge(
     fast = FastForms(models.plan, inputs, opened.kind)
     memory = memory_for_blocks(models.all, memory)
     count = thread_count(threads)
-    room = fit(models.plan, opened, count, memory, fast.piece, fast.beside())
+    room = fit(models.plan, opened, count, memory, fast.piece, fast.beside(), fast.longest())
     room = room._replace(workers=fitting_workers(models.all, memory, room.workers))
     serve_inside(models.all, memory, room.workers)
     fast.serve(room.workers)

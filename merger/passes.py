@@ -92,12 +92,14 @@ class Passes(ABC):
     def serve(self, piece: Piece) -> Serving:
         """Return a piece, ready to be asked for feeds."""
 
-    def _pieces(self, tensors: Iterable[TensorPlan], note: str) -> Iterator[Serving]:
+    def _pieces(
+        self, tensors: Iterable[TensorPlan], note: str, block: int = BLOCK
+    ) -> Iterator[Serving]:
         """Yield the pieces of some tensors; always the same ones, whatever the engine's blocks."""
         tensors = list(tensors)
         total, done = sum(t.numel for t in tensors), 0
         for tensor in tensors:
-            for piece in cut_up(tensor, self.plan.scope_at(tensor.settings), BLOCK):
+            for piece in cut_up(tensor, self.plan.scope_at(tensor.settings), block):
                 check_cancel(self._cancel)
                 if len(piece):
                     yield self.serve(piece)

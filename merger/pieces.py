@@ -10,6 +10,9 @@ from merger.settings import Settings
 # Long enough to keep the overhead small, short enough to stay in the cache. Statistics are taken
 # over blocks of this length whatever the engine's own blocks are.
 BLOCK = 8 * CHUNK
+# For loops that hold nothing but their result: a system hands out and takes back large areas of
+# memory and of files in fewer steps.
+LONG_BLOCK = 16 * BLOCK
 
 
 class Piece(NamedTuple):

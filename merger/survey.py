@@ -11,7 +11,7 @@ from merger.algebra import l1, sum_of_squares
 from merger.feeds import Serving
 from merger.lazy import Tensor, torch
 from merger.passes import SurveyCache, place_of, signature_of
-from merger.pieces import Piece
+from merger.pieces import BLOCK, LONG_BLOCK, Piece
 from merger.plan import TensorPlan
 from merger.products import add_products
 from merger.ranking import Ranking
@@ -141,7 +141,9 @@ class Survey(Ranking):
     def _gram(self, tensor: TensorPlan, stage: Stage, use: FeedUse) -> np.ndarray:
         n = self.plan.n
         products = np.zeros((n, n))
-        for serving in self._pieces((tensor,), ""):
+        fast = self._fast is not None and self._fast.multiplies(tensor, use)
+        # Where products are made as numbers are read, long pieces only save calls.
+        for serving in self._pieces((tensor,), "", LONG_BLOCK if fast else BLOCK):
             if self._fast is not None and self._fast.add_products(products, serving, use):
                 continue
             if use.of.on is not None:

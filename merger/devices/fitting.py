@@ -9,6 +9,7 @@ from merger.devices.device import Device, Host, Staged
 from merger.devices.drivers import Opened
 from merger.devices.lanes import SLOT_BYTES, SLOTS
 from merger.footprint import pieces_at_once
+from merger.pieces import BLOCK
 from merger.plan import Plan, TensorPlan
 from merger.stream import SMALLEST_BLOCK, fit_memory, total_memory
 
@@ -40,6 +41,7 @@ def fit(
     memory: int | None,
     scope: Callable[[TensorPlan], str],
     beside: int = 0,
+    longest: int = BLOCK,
 ) -> Fit:
     """Return a device that is ready to merge, with blocks that stay within all budgets.
 
@@ -50,10 +52,12 @@ def fit(
         memory: Bytes of main memory that blocks may take; a quarter of the machine's when None.
         scope: Returns the smallest piece that a tensor can be merged in.
         beside: Bytes of main memory that a thread takes beside its block.
+        longest: Most entries of a block that may be cut, on the processor.
     """
     driver = opened.driver
     if driver is None:
-        return Fit(Host(opened.said), *fit_memory(planned, threads, memory, scope, beside=beside))
+        fitted = fit_memory(planned, threads, memory, scope, longest, beside)
+        return Fit(Host(opened.said), *fitted)
     free = int(driver.free_bytes() * USABLE)
     # Without queues of their own, threads would only put their work into one queue together.
     lanes = min(LANES, threads) if driver.overlaps else 1

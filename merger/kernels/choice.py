@@ -18,7 +18,7 @@ from merger.inputs import CheckpointInputs
 from merger.kernels.block import Block
 from merger.kernels.forms import Forms
 from merger.lazy import Tensor, torch
-from merger.pieces import Piece
+from merger.pieces import BLOCK, LONG_BLOCK, Piece
 from merger.plan import BASE, Plan, TensorPlan
 from merger.settings import Stage
 from merger.signature import FeedUse, Of
@@ -68,6 +68,16 @@ class FastForms:
         if self._plan.method.linear is not None:
             return self._plan.scope_at(tensor.settings)
         return self._forms.scope(tensor)
+
+    def longest(self) -> int:
+        """Return how many entries a block may have at most.
+
+        Sums are made in registers and take no room but their result's, so that long blocks only
+        save calls; whatever else holds rows of numbers does better with short ones.
+        """
+        sums = self._plan.method.linear is not None
+        fast = all(self.scope(tensor) is not None for tensor in self._plan.merged)
+        return LONG_BLOCK if sums and fast and self._plan.merged else BLOCK
 
     def beside(self) -> int:
         """Return how many bytes a worker takes beside its block, at most."""
@@ -150,9 +160,13 @@ class FastForms:
             return counts
         return shared_counts.SharedCounts(counts, self._workers)
 
+    def multiplies(self, tensor: TensorPlan, use: FeedUse) -> bool:
+        """Return whether there is a faster way to the inner products of a tensor."""
+        return self._fits(tensor) and use.of.on in (None, vectors)
+
     def add_products(self, products: np.ndarray, serving: Serving, use: FeedUse) -> bool:
         """Add inner products over a piece to a matrix, and return whether that was possible."""
-        if not self._fits(serving.piece.first) or use.of.on not in (None, vectors):
+        if not self.multiplies(serving.piece.first, use):
             return False
         among_changes = use.feed.name == "gram" or (
             use.of.on is vectors and self._stage.knobs(serving.settings)["space"] == "task_vectors"
