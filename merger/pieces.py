@@ -12,7 +12,7 @@ from merger.settings import Settings
 BLOCK = 8 * CHUNK
 # For loops that hold nothing but their result: a system hands out and takes back large areas of
 # memory and of files in fewer steps.
-LONG_BLOCK = 16 * BLOCK
+LONG_BLOCK = 8 * BLOCK
 
 
 class Piece(NamedTuple):
