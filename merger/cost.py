@@ -62,13 +62,13 @@ def cost_of(
     beside = fast.beside()
     count, memory = thread_count(None), memory_for_blocks(models, None)
     block, workers = fit_memory(planned, count, memory, fast.piece, beside=beside)
+    workers = fitting_workers(models, memory, workers)
     looped = any(fast.scope(tensor) is not None for tensor in planned.merged)
     passes = 2 if any(use.feed.surveyed for use in _uses(planned)) else 1
     compute = sum(_nanoseconds(planned, fast, looped).values()) * 1e-9 / workers
     # Reading, computing and writing overlap; the slowest of them is what one waits for.
     seconds = max(passes * read / READ_RATE, disk / WRITE_RATE, compute)
     seconds += START + (LOAD_LOOPS if looped else 0.0)
-    workers = fitting_workers(models, memory, workers)
     peak = _fixed(planned, looped) + blocks_bytes(planned, block, workers, fast.piece, beside)
     peak += sum(share.bytes for share in shares_of(models, memory, workers))
     return Cost(entries, peak, disk, round(seconds, 1))

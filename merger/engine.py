@@ -11,14 +11,14 @@ from merger.checksums import Checksums
 from merger.claim import Claim
 from merger.compute import Block, Prepared, prepare
 from merger.devices.device import Device
-from merger.devices.drivers import open_driver
-from merger.devices.fitting import fit
+from merger.devices.drivers import Opened, open_driver
+from merger.devices.fitting import Fit, fit
 from merger.devices.names import pick_device
 from merger.errors import OutputError
 from merger.finishing import add_card, add_companions, checked_scores
 from merger.header import BITS, TensorInfo
 from merger.inputs import CheckpointInputs
-from merger.inside import fitting_workers, memory_for_blocks, serve_inside
+from merger.inside import memory_for_blocks, serve_inside
 from merger.kernels.choice import FastForms
 from merger.layout import weights_stem
 from merger.lazy import Tensor, torch
@@ -84,11 +84,7 @@ def merge(
     inputs = CheckpointInputs(models.plan, models.base, models.experts)
     fast = FastForms(models.plan, inputs, opened.kind)
     memory = memory_for_blocks(models.all, memory)
-    count = thread_count(threads)
-    room = fit(models.plan, opened, count, memory, fast.piece, fast.beside(), fast.longest())
-    room = room._replace(workers=fitting_workers(models.all, memory, room.workers))
-    serve_inside(models.all, memory, room.workers)
-    fast.serve(room.workers)
+    room = _make_room(models, opened, fast, thread_count(threads), memory)
     claim = Claim(Path(out), models.digest[:8], force=force, resume=resume)
     try:
         folders = _folders(models.plan)
@@ -127,6 +123,16 @@ def merge(
     if said is not None and tell is not None:
         tell(said)
     return path
+
+
+def _make_room(
+    models: Models, opened: Opened, fast: FastForms, threads: int, memory: int | None
+) -> Fit:
+    """Fit a merge into a budget, and tell everything that holds memory of its own."""
+    room = fit(models.plan, opened, threads, memory, fast.piece, fast.beside(), fast.longest())
+    workers = serve_inside(models.all, memory, room.workers)
+    fast.serve(workers)
+    return room._replace(workers=workers)
 
 
 # What was measured of the models of the last few merges: other settings of them need it again.

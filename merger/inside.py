@@ -75,10 +75,18 @@ def shares_of(models: Iterable[Checkpoint], memory: int | None, workers: int) ->
     return found
 
 
-def serve_inside(models: Iterable[Checkpoint], memory: int | None, workers: int) -> None:
-    """Tell the merges inside models what they may take."""
+def serve_inside(models: Iterable[Checkpoint], memory: int | None, workers: int) -> int:
+    """Tell the merges inside models what they may take, and return how many threads may read them.
+
+    Args:
+        models: What is merged.
+        memory: Bytes for all merges inside.
+        workers: How many threads are wished for.
+    """
+    workers = fitting_workers(models, memory, workers)
     for share in shares_of(models, memory, workers):
         share.merge.serve(workers, share.held, share.at_once)
+    return workers
 
 
 def _shares(

@@ -199,8 +199,9 @@ class FastForms:
 
     def _read(self, piece: Piece, with_base: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
         """Return a piece of the experts, and of the base where it is wanted, as it is stored."""
-        experts = [self._read_one(i, piece) for i in range(self._plan.n)]
-        return experts, self._read_one(BASE, piece) if with_base else None
+        if with_base:
+            return self._read_changes(piece)
+        return [self._read_one(i, piece) for i in range(self._plan.n)], None
 
     def _read_one(self, i: int, piece: Piece) -> np.ndarray:
         return stored(self._inputs.source(i).read(piece.first.key, piece.start, piece.stop))

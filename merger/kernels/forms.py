@@ -71,8 +71,10 @@ class Forms:
         largest = max(tensor.numel for tensor in tensors)
         if self._form.keeps == "selected":
             return 4 * min(HELD_SPREADS, largest) + largest // PACK
-        drawn = self._form.keeps in ("even lots", "ranked lots")
-        return min(HELD_FLAGS, self._plan.n * largest // PACK) if drawn else 0
+        flags = self._plan.n * largest // PACK
+        # Ranking anew costs more than holding, whatever it takes.
+        most = {"even lots": min(HELD_FLAGS, flags), "ranked lots": flags}
+        return most.get(self._form.keeps, 0)
 
     def merge(self, piece: Piece, survey: "Survey", out: np.ndarray) -> bool:
         """Write the merged entries of a piece, and return whether every number was finite."""
