@@ -6,9 +6,8 @@ from typing import Protocol
 import numpy as np
 
 from merger.algebra import CHUNK
+from merger.kernels.draws import chance_flags, even_flags
 from merger.kernels.flags import HELD_FLAGS, PACK, pack, unpack
-from merger.kernels.philox import words
-from merger.kernels.picks import chance_flags, change, draw_flags
 from merger.kernels.ranks import Ranker
 from merger.kernels.sizes import magnitudes
 
@@ -40,14 +39,14 @@ class EvenLots:
     step = 1
 
     def __init__(self, keys: Sequence[int], densities: Sequence[float]) -> None:
-        self._keys = keys
+        self._keys = [np.uint64(key) for key in keys]
         # A draw in float32 lies below the density where its 24 bits lie below this number.
-        self._thresholds = [np.uint32(np.ceil(np.float32(d) * 2.0**24)) for d in densities]
+        self._thresholds = [int(np.ceil(np.float32(d) * 2.0**24)) for d in densities]
 
     def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
         """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
         found = np.empty(len(base), np.uint8)
-        draw_flags(words(self._keys[i], start, start + len(base)), self._thresholds[i], found)
+        even_flags(self._keys[i], self._thresholds[i], start, found)
         return found
 
 
@@ -61,7 +60,7 @@ class RankedLots:
 
     def __init__(self, keys: Sequence[int], tables: Sequence[np.ndarray]) -> None:
         self.step = len(tables[0])
-        self._keys = keys
+        self._keys = [np.uint64(key) for key in keys]
         self._tables = tables
 
     def chances(self, i: int, expert: np.ndarray, base: np.ndarray) -> np.ndarray:
@@ -77,7 +76,7 @@ class RankedLots:
     def drawn(self, i: int, chances: np.ndarray, start: int) -> np.ndarray:
         """Return the flags of entries with these chances."""
         found = np.empty(len(chances), np.uint8)
-        chance_flags(words(self._keys[i], start, start + len(chances)), chances, found)
+        chance_flags(self._keys[i], chances, start, found)
         return found
 
 
@@ -125,23 +124,23 @@ class KnownLots(HeldLots):
         weights: Sequence[float],
     ) -> None:
         super().__init__(lots, experts, base)
-        self.factors = [
-            self._factor(i, row, base, weight)
-            for i, (row, weight) in enumerate(zip(experts, weights, strict=True))
-        ]
+        self.factors = self._factors(experts, base, weights)
 
-    def _factor(self, i: int, expert: np.ndarray, base: np.ndarray, weight: float) -> float:
-        """Return what gives the kept entries the sum of magnitudes that all had."""
-        whole, left = 0.0, 0.0
+    def _factors(
+        self, experts: Sequence[np.ndarray], base: np.ndarray, weights: Sequence[float]
+    ) -> list[float]:
+        """Return what gives each expert's kept entries the sum of magnitudes that all had."""
+        whole, left = [0.0] * len(experts), [0.0] * len(experts)
         step = CHUNKS * CHUNK
-        row = np.empty(min(step, len(base)), np.float32)
         for start in range(0, len(base), step):
-            part = slice(start, start + step)
-            put = row[: len(base[part])]
-            change(expert[part], base[part], np.float32(weight), put)
-            for sums in magnitudes(put, self.flags(i, expert[part], base[part], start)):
-                whole, left = whole + sums[0], left + sums[1]
-        return whole / left if left > 0.0 else 1.0
+            origin = base[start : start + step]
+            for i, (expert, weight) in enumerate(zip(experts, weights, strict=True)):
+                few = expert[start : start + step]
+                flags = self.flags(i, few, origin, start)
+                for sums in magnitudes(few, origin, weight, flags):
+                    whole[i], left[i] = whole[i] + sums[0], left[i] + sums[1]
+        both = zip(whole, left, strict=True)
+        return [all_had / has if has > 0.0 else 1.0 for all_had, has in both]
 
 
 def _packed(lots: Lots, i: int, expert: np.ndarray, base: np.ndarray) -> np.ndarray:

@@ -7,8 +7,6 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from merger.randomness import PER_COUNT
-
 MULTIPLY_0, MULTIPLY_1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 ADD_0, ADD_1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 ROUNDS = 10
@@ -31,27 +29,24 @@ multiply: Any = intrinsic(_multiply)
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def _fill(key: Any, count: Any, words: Any) -> None:
-    for at in range(0, len(words), 4):
+def words(key: Any, stream: Any, count: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the four words of one count; all are uint64."""
+    # The counter goes up before it is used, as numpy's does.
+    a, b, c, d = count + np.uint64(1), np.uint64(0), np.uint64(0), np.uint64(0)
+    key_0, key_1 = key, stream
+    for _ in range(ROUNDS):
+        high_0, low_0 = multiply(MULTIPLY_0, a)
+        high_1, low_1 = multiply(MULTIPLY_1, c)
+        a, b, c, d = high_1 ^ b ^ key_0, low_1, high_0 ^ d ^ key_1, low_0
+        key_0 += ADD_0
+        key_1 += ADD_1
+    return a, b, c, d
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def fill(key: Any, stream: Any, count: Any, found: Any) -> None:
+    """Write the words of some counts, the first one given."""
+    for at in range(0, len(found), 4):
+        few = words(key, stream, count)
+        found[at], found[at + 1], found[at + 2], found[at + 3] = few
         count += np.uint64(1)
-        a, b, c, d = count, np.uint64(0), np.uint64(0), np.uint64(0)
-        key_0, key_1 = key, np.uint64(0)
-        for _ in range(ROUNDS):
-            high_0, low_0 = multiply(MULTIPLY_0, a)
-            high_1, low_1 = multiply(MULTIPLY_1, c)
-            a, b, c, d = high_1 ^ b ^ key_0, low_1, high_0 ^ d ^ key_1, low_0
-            key_0 += ADD_0
-            key_1 += ADD_1
-        words[at], words[at + 1], words[at + 2], words[at + 3] = a, b, c, d
-
-
-def words(key: int, start: int, stop: int) -> np.ndarray:
-    """Return draws start to stop as integers of 24 bits in uint32; over 2^24 they are uniforms."""
-    first = start // PER_COUNT
-    counts = -(-stop // PER_COUNT) - first
-    found = np.empty(counts * PER_COUNT // 2, np.uint64)
-    _fill(np.uint64(key), np.uint64(first), found)
-    skip = start - first * PER_COUNT
-    # The lower half of each word comes first, on every machine.
-    halves = found.astype("<u8", copy=False).view("<u4")[skip : skip + stop - start]
-    return np.right_shift(halves, np.uint32(8), out=halves)

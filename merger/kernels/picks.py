@@ -54,21 +54,6 @@ def band(expert: Any, base: Any, weight: Any, high: Any, low: Any, kept: Any) ->
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def draw_flags(words: Any, threshold: Any, flags: Any) -> None:
-    """Write 1 where a draw lies below a threshold, both in units of 2^-24, and 0 elsewhere."""
-    for i in range(len(flags)):
-        flags[i] = words[i] < threshold
-
-
-@njit(nogil=True, cache=True, boundscheck=False)
-def chance_flags(words: Any, chances: Any, flags: Any) -> None:
-    """Write 1 where a draw in units of 2^-24 lies below the entry's own chance, 0 elsewhere."""
-    unit = np.float32(16777216.0)
-    for i in range(len(flags)):
-        flags[i] = np.float32(words[i]) < chances[i] * unit
-
-
-@njit(nogil=True, cache=True, boundscheck=False)
 def drop(
     expert: Any, base: Any, weight: Any, flags: Any, below: Any, factor: Any, kept: Any
 ) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from merger.algebra import CHUNK, LANES
+from merger.kernels.bits import widen
 from merger.kernels.picks import change, drop
 
 ONE = np.float32(1.0)
@@ -14,25 +15,32 @@ Flags = Callable[[int, int], np.ndarray]
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def _add_magnitudes(row: Any, flags: Any, whole: Any, left: Any) -> None:
-    full = len(row) // LANES * LANES
+def _add_magnitudes(
+    expert: Any, base: Any, weight: Any, flags: Any, whole: Any, left: Any
+) -> None:  # fmt: skip
+    full = len(base) // LANES * LANES
     for start in range(0, full, LANES):
-        few, kept = row[start : start + LANES], flags[start : start + LANES]
+        these, those = expert[start : start + LANES], base[start : start + LANES]
+        kept = flags[start : start + LANES]
         for lane in range(LANES):
-            size = np.float64(abs(few[lane]))
+            change = np.float32(widen(these[lane]) - widen(those[lane])) * weight
+            size = np.float64(abs(change))
             whole[lane] += size
             left[lane] += size if kept[lane] else 0.0
-    for lane in range(len(row) - full):
-        size = np.float64(abs(row[full + lane]))
+    for lane in range(len(base) - full):
+        change = np.float32(widen(expert[full + lane]) - widen(base[full + lane])) * weight
+        size = np.float64(abs(change))
         whole[lane] += size
         left[lane] += size if flags[full + lane] else 0.0
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def _chunks_of_magnitudes(row: Any, flags: Any, whole: Any, left: Any) -> None:
+def _chunks_of_magnitudes(
+    expert: Any, base: Any, weight: Any, flags: Any, whole: Any, left: Any
+) -> None:  # fmt: skip
     for chunk in range(len(whole)):
-        few = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(row)))
-        _add_magnitudes(row[few], flags[few], whole[chunk], left[chunk])
+        few = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(base)))
+        _add_magnitudes(expert[few], base[few], weight, flags[few], whole[chunk], left[chunk])
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
@@ -49,10 +57,12 @@ def _add_squares(row: Any, lanes: Any) -> None:
         lanes[lane] += value * value
 
 
-def magnitudes(row: np.ndarray, flags: np.ndarray) -> list[tuple[float, float]]:
-    """Return the sums of magnitudes of each chunk: of all its entries, and of flagged ones."""
-    whole, left = np.zeros((2, -(-len(row) // CHUNK), LANES))
-    _chunks_of_magnitudes(row, flags, whole, left)
+def magnitudes(
+    expert: np.ndarray, base: np.ndarray, weight: float, flags: np.ndarray
+) -> list[tuple[float, float]]:
+    """Return sums of |(expert − base) × weight| by chunk: of all entries, and of flagged ones."""
+    whole, left = np.zeros((2, -(-len(base) // CHUNK), LANES))
+    _chunks_of_magnitudes(expert, base, np.float32(weight), flags, whole, left)
     sums = np.add.reduce(whole, axis=1).tolist(), np.add.reduce(left, axis=1).tolist()
     return list(zip(*sums, strict=True))
 
