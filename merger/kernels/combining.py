@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from merger.kernels import registers
 from merger.kernels.bits import WORST
 from merger.kernels.block import Block
 from merger.kernels.fused import fuse_agreeing, fuse_balance, fuse_by_share, fuse_sum
 from merger.kernels.keeping import Keeper
+from merger.kernels.rules import AT_ONCE, Rule, four
 
 # One row of so many float32 for each expert stays in the cache of a processor.
 PART = 1 << 15
@@ -71,6 +73,10 @@ def _parts(block: Block, keeper: Keeper) -> Iterator[_Part]:
         yield _Part(at, kept, worst)
 
 
+def _rules(block: Block, keeper: Keeper) -> Iterator[Rule] | None:
+    return keeper.rules(block) if len(block.experts) <= AT_ONCE else None
+
+
 def merge_agreeing(
     block: Block, keeper: Keeper, ballot: Ballot, tie: float, scale: float, out: np.ndarray
 ) -> tuple[bool, bool]:
@@ -85,6 +91,17 @@ def merge_agreeing(
         out: Overwritten, in the dtype that is written.
     """
     cancelled = False
+    rules = None if ballot.by_count or ballot.by_size else _rules(block, keeper)
+    for rule in rules or ():
+        exponent, cancels = registers.agree(
+            *rule.arguments(block), four(ballot.shares), four(ballot.scales), ballot.divides,
+            np.float32(tie), np.float32(scale), out[rule.at],
+        )  # fmt: skip
+        cancelled |= cancels
+        if exponent >= WORST:
+            return False, cancelled
+    if rules is not None:
+        return True, cancelled
     shares, scales = (np.array(row, np.float32) for row in (ballot.shares, ballot.scales))
     for at, kept, worst in _parts(block, keeper):
         exponent, cancels = fuse_agreeing(
@@ -103,6 +120,13 @@ def merge_by_share(
 ) -> bool:  # fmt: skip
     """Write the merge of those that agree, weighed by shares, into `out`; see `methods/sce.py`."""
     least, times = np.float32(floor or 1e-30), np.float32(scale)
+    rules = _rules(block, keeper)
+    if rules is not None:
+        each = four(shares)
+        return all(
+            registers.share_out(*rule.arguments(block), each, least, times, out[rule.at]) < WORST
+            for rule in rules
+        )
     each = np.array(shares, np.float32)
     for at, kept, worst in _parts(block, keeper):
         exponent = fuse_by_share(kept, block.base[at], each, least, times, out[at])
@@ -113,8 +137,13 @@ def merge_by_share(
 
 def merge_sum(block: Block, keeper: Keeper, scale: float, out: np.ndarray) -> bool:
     """Write the base plus a multiple of all that is kept into `out`; return if all was finite."""
+    rules, times = _rules(block, keeper), np.float32(scale)
+    if rules is not None:
+        return all(
+            registers.add_up(*rule.arguments(block), times, out[rule.at]) < WORST for rule in rules
+        )
     for at, kept, worst in _parts(block, keeper):
-        if max(worst, fuse_sum(kept, block.base[at], np.float32(scale), out[at])) >= WORST:
+        if max(worst, fuse_sum(kept, block.base[at], times, out[at])) >= WORST:
             return False
     return True
 

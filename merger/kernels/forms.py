@@ -138,7 +138,7 @@ class Forms:
         return self._known.get_or_make(tensor.key, lambda: self._make_keeper(tensor, survey))
 
     def _make_keeper(self, tensor: TensorPlan, survey: "Survey") -> "Keeper":
-        from merger.kernels import keeping  # noqa: PLC0415  (compiles)
+        from merger.kernels import dropping, keeping  # noqa: PLC0415  (compiles)
         from merger.kernels.combining import is_weighed_later  # noqa: PLC0415
 
         assert self._form is not None
@@ -149,7 +149,7 @@ class Forms:
             ones = [1.0] * len(weights)
             if flags is None:
                 return keeping.Whole(weights)
-            return keeping.Drops(flags, ones, ones, weights)
+            return dropping.Drops(flags, ones, ones, weights)
         if self._form.keeps == "cut":
             use = self._feed("cut")
             whole = Piece((tensor,), 0, tensor.numel)
@@ -186,7 +186,7 @@ class Forms:
         return keeping.Bands(bands, weights)
 
     def _drops(self, tensor: TensorPlan, knobs: Knobs, weights: Sequence[float]) -> "Keeper":
-        from merger.kernels import keeping, lots  # noqa: PLC0415  (compiles)
+        from merger.kernels import dropping, lots  # noqa: PLC0415  (compiles)
 
         assert self._form is not None
         seed, key, names = self._plan.seed, tensor.key, self._plan.names
@@ -200,14 +200,14 @@ class Forms:
         ones = [1.0] * self._plan.n
         if knobs["rescale"] == "l1":
             experts, base = self._read(Piece((tensor,), 0, tensor.numel))
-            return keeping.Drops.restored(lots.KnownLots(drawn, experts, base, weights), weights)
+            return dropping.Drops.restored(lots.KnownLots(drawn, experts, base, weights), weights)
         if self._form.keeps == "even lots" and self._is_cut(knobs):
             drawn = self._held(tensor, drawn)
         if knobs["rescale"] == "none":
-            return keeping.Drops(drawn, ones, ones, weights)
+            return dropping.Drops(drawn, ones, ones, weights)
         if self._form.keeps == "ranked lots":
-            return keeping.Prunes(drawn, weights)
-        return keeping.Drops(drawn, [max(d, TINY) for d in densities], ones, weights)
+            return dropping.Prunes(drawn, weights)
+        return dropping.Drops(drawn, [max(d, TINY) for d in densities], ones, weights)
 
     def _held(self, tensor: TensorPlan, drawn: "Lots") -> "Lots":
         """Return lots that are drawn once: a cut and what it leaves need them again."""

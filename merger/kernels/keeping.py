@@ -1,4 +1,4 @@
-"""What is kept of the experts: cut, banded or drawn by lot, a part of a tensor at a time."""
+"""What is kept of the experts by size, a part of a tensor at a time."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -6,20 +6,25 @@ from typing import Protocol
 import numpy as np
 
 from merger.cuts import Cut
-from merger.kernels.lots import KnownLots, Lots, RankedLots
-from merger.kernels.picks import band, change, divide, drop, sieve, sieve_itself, trim
+from merger.kernels.block import Block
+from merger.kernels.picks import band, change, sieve, sieve_itself, trim
 from merger.kernels.row_bands import band_rows
+from merger.kernels.rules import Rule
 
-ONE, NONE, INFINITY = np.float32(1.0), np.float32(np.nan), np.float32(np.inf)
+ZERO, NONE, INFINITY = np.float32(0.0), np.float32(np.nan), np.float32(np.inf)
 
 
 class Keeper(Protocol):
-    """Writes what is kept of each expert.
+    """Says what is kept of each expert.
 
     Parts begin at multiples of `step`, and end there or with the tensor.
     """
 
     step: int
+
+    def rules(self, block: Block) -> Iterator[Rule] | None:
+        """Yield what is kept of a block as loops in registers take it, if they can."""
+        return None
 
     def keep(
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
@@ -28,7 +33,7 @@ class Keeper(Protocol):
         ...
 
 
-class Whole:
+class Whole(Keeper):
     """Keeps everything.
 
     Args:
@@ -40,6 +45,11 @@ class Whole:
     def __init__(self, weights: Sequence[float]) -> None:
         self._weights = weights
 
+    def rules(self, block: Block) -> Iterator[Rule]:
+        """Yield what is kept of a block as loops in registers take it."""
+        weights, n = tuple(map(np.float32, self._weights)), len(self._weights)
+        yield Rule(slice(0, len(block.base)), weights, None, (ZERO,) * n, (NONE,) * n)
+
     def keep(
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
     ) -> int:
@@ -47,7 +57,7 @@ class Whole:
         return change(expert, base, np.float32(self._weights[i]), kept)
 
 
-class Trims:
+class Trims(Keeper):
     """Keeps what survives a cut.
 
     Args:
@@ -63,6 +73,12 @@ class Trims:
         self._first = first
         self._weights = weights
 
+    def rules(self, block: Block) -> Iterator[Rule]:
+        """Yield what is kept of a block as loops in registers take it."""
+        weights, n = tuple(map(np.float32, self._weights)), len(self._weights)
+        for at, least in _spans(self._cuts, self._first + block.start, len(block.base)):
+            yield Rule(at, weights, None, tuple(least), (NONE,) * n)
+
     def keep(
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
     ) -> int:
@@ -73,7 +89,7 @@ class Trims:
         return worst
 
 
-class Bands:
+class Bands(Keeper):
     """Keeps what survives a cut and does not survive a higher one.
 
     Args:
@@ -87,6 +103,13 @@ class Bands:
         self._cuts = cuts
         self._weights = weights
 
+    def rules(self, block: Block) -> Iterator[Rule]:
+        """Yield what is kept of a block as loops in registers take it."""
+        weights = tuple(map(np.float32, self._weights))
+        cuts = [cut for pair in self._cuts for cut in pair]
+        for at, least in _spans(cuts, block.start, len(block.base)):
+            yield Rule(at, weights, None, tuple(least[1::2]), tuple(least[::2]))
+
     def keep(
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
     ) -> int:
@@ -97,7 +120,7 @@ class Bands:
         return worst
 
 
-class RowBands:
+class RowBands(Keeper):
     """Keeps of each row the changes of some ranks.
 
     Args:
@@ -121,70 +144,7 @@ class RowBands:
         return band_rows(expert, base, weight, self.step, *self._ranks[i], kept)
 
 
-class Drops:
-    """Keeps what the lots say, divided and multiplied by a number per expert.
-
-    Args:
-        lots: Who is kept.
-        below: What changes are divided by, one per expert.
-        factors: What they are multiplied by afterwards.
-        weights: What they are multiplied by before.
-    """
-
-    def __init__(
-        self,
-        lots: Lots,
-        below: Sequence[float],
-        factors: Sequence[float],
-        weights: Sequence[float],
-    ) -> None:
-        self.step = lots.step
-        self.nbytes = getattr(lots, "nbytes", 0)
-        self._lots = lots
-        self._numbers = [
-            (np.float32(w), np.float32(b), np.float32(f))
-            for w, b, f in zip(weights, below, factors, strict=True)
-        ]
-
-    @classmethod
-    def restored(cls, lots: KnownLots, weights: Sequence[float]) -> "Drops":
-        """Return drops that give each expert its sum of magnitudes back."""
-        return cls(lots, [1.0] * len(weights), lots.factors, weights)
-
-    def keep(
-        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
-    ) -> int:
-        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
-        weight, below, factor = self._numbers[i]
-        flags = self._lots.flags(i, expert, base, start)
-        return drop(expert, base, weight, flags, below, factor, kept)
-
-
-class Prunes:
-    """Keeps what lots of unequal chances say, each entry divided by its own chance.
-
-    Args:
-        lots: Who is kept.
-        weights: What changes are multiplied by before.
-    """
-
-    def __init__(self, lots: RankedLots, weights: Sequence[float]) -> None:
-        self.step = lots.step
-        self._lots = lots
-        self._weights = weights
-
-    def keep(
-        self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
-    ) -> int:
-        """Write what is kept of expert i from entry `start` on; return the largest exponent."""
-        chances = self._lots.chances(i, expert, base)
-        flags = self._lots.drawn(i, chances, start)
-        worst = drop(expert, base, np.float32(self._weights[i]), flags, ONE, ONE, kept)
-        divide(kept, chances)
-        return worst
-
-
-class Sieved:
+class Sieved(Keeper):
     """Keeps what survives a cut of what another keeper leaves.
 
     Args:

@@ -1,0 +1,148 @@
+"""Compiled loops from stored experts to the stored merge, four experts at once in registers.
+
+They do number by number what `picks` and `signs` do row by row for any number of experts. Loops
+over the experts would have to be unrolled before a loop over entries could work on many of them,
+which compilers do for short ones only: so each expert stands here by itself.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from merger.kernels.bits import WORST, bits_of, narrow, widen
+from merger.kernels.rules import flag_at, kept, number_at
+
+# Divisions by 0 give what IEEE 754 says, without a look at each divisor before.
+LOOP: Any = njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
+
+
+@LOOP
+def _keep(expert: Any, start: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
+    value = widen(expert)
+    return kept(value - start, weight, flag, first, second), bits_of(value) & WORST
+
+
+@LOOP
+def _all(
+    start: Any, experts: Any, weights: Any, flags: Any, first: Any, second: Any, i: int
+) -> Any:
+    """Return what is kept of each expert's change at entry i, and the largest exponent met."""
+    a, met_a = _keep(
+        experts[0][i], start, weights[0], flag_at(flags, 0, i), number_at(first, 0), second[0]
+    )
+    b, met_b = _keep(
+        experts[1][i], start, weights[1], flag_at(flags, 1, i), number_at(first, 1), second[1]
+    )
+    c, met_c = _keep(
+        experts[2][i], start, weights[2], flag_at(flags, 2, i), number_at(first, 2), second[2]
+    )
+    d, met_d = _keep(
+        experts[3][i], start, weights[3], flag_at(flags, 3, i), number_at(first, 3), second[3]
+    )
+    met = max(max(met_a, met_b), max(met_c, met_d))
+    return a, b, c, d, max(met, bits_of(start) & WORST)
+
+
+@LOOP
+def agree(
+    base: Any, experts: Any, weights: Any, flags: Any, first: Any, second: Any, shares: Any,
+    scales: Any, divides: bool, tie: Any, scale: Any, out: Any,
+) -> tuple[Any, bool]:  # fmt: skip
+    """Elect signs by sums, add up those that agree and store.
+
+    Args:
+        base: The base as it is stored.
+        experts: A tuple of four arrays as they are stored.
+        weights: What changes are multiplied by, a tuple of float32.
+        flags: What is kept of them, with the next two; see `rules`.
+        first: None or a tuple of float32.
+        second: A tuple of float32.
+        shares: What each expert that agrees adds to the divisor.
+        scales: What its changes are multiplied by.
+        divides: Whether sums are divided.
+        tie: The sign where votes cancel.
+        scale: What the whole update is multiplied by.
+        out: Overwritten, in the dtype that is written.
+    Returns: the largest exponent met, and whether votes cancelled.
+    """
+    worst, cancels = np.uint32(0), False
+    for i in range(len(out)):
+        start = widen(base[i])
+        a, b, c, d, met = _all(start, experts, weights, flags, first, second, i)
+        vote = a + b + c + d
+        some = (a != ZERO) | (b != ZERO) | (c != ZERO) | (d != ZERO)
+        cancels |= (vote == ZERO) & some
+        sign = ONE if vote > ZERO else (-ONE if vote < ZERO else tie)
+        a, b, c, d = a * sign, b * sign, c * sign, d * sign
+        total = a * scales[0] if a > ZERO else ZERO
+        total += b * scales[1] if b > ZERO else ZERO
+        total += c * scales[2] if c > ZERO else ZERO
+        total += d * scales[3] if d > ZERO else ZERO
+        if divides:
+            count = shares[0] if a > ZERO else ZERO
+            count += shares[1] if b > ZERO else ZERO
+            count += shares[2] if c > ZERO else ZERO
+            count += shares[3] if d > ZERO else ZERO
+            total /= count if count != ZERO else ONE
+        stored = narrow(start - (ZERO - total * sign * scale), out[i])
+        worst = max(worst, max(met, bits_of(widen(stored)) & WORST))
+        out[i] = stored
+    return worst, cancels
+
+
+@LOOP
+def share_out(
+    base: Any, experts: Any, weights: Any, flags: Any, first: Any, second: Any, shares: Any,
+    least: Any, scale: Any, out: Any,
+) -> Any:  # fmt: skip
+    """Elect signs by sums, add up those that agree by shares and store; see `agree`.
+
+    Args:
+        base: The base as it is stored.
+        experts: A tuple of four arrays as they are stored.
+        weights: What changes are multiplied by, a tuple of float32.
+        flags: What is kept of them, with the next two; see `rules`.
+        first: None or a tuple of float32.
+        second: A tuple of float32.
+        shares: How much each expert that agrees counts.
+        least: The least divisor.
+        scale: What the whole update is multiplied by.
+        out: Overwritten, in the dtype that is written.
+    Returns: the largest exponent met.
+    """
+    worst = np.uint32(0)
+    for i in range(len(out)):
+        start = widen(base[i])
+        a, b, c, d, met = _all(start, experts, weights, flags, first, second, i)
+        sign = -ONE if a + b + c + d < ZERO else ONE
+        part = shares[0] if a * sign > ZERO else ZERO
+        total, count = a * part, part
+        part = shares[1] if b * sign > ZERO else ZERO
+        total, count = total + b * part, count + part
+        part = shares[2] if c * sign > ZERO else ZERO
+        total, count = total + c * part, count + part
+        part = shares[3] if d * sign > ZERO else ZERO
+        total, count = total + d * part, count + part
+        update = total / max(count, least) * scale
+        stored = narrow(start - (ZERO - update), out[i])
+        worst = max(worst, max(met, bits_of(widen(stored)) & WORST))
+        out[i] = stored
+    return worst
+
+
+@LOOP
+def add_up(
+    base: Any, experts: Any, weights: Any, flags: Any, first: Any, second: Any, scale: Any,
+    out: Any,
+) -> Any:  # fmt: skip
+    """Add up what is kept and store; see `agree`. Return the largest exponent met."""
+    worst = np.uint32(0)
+    for i in range(len(out)):
+        start = widen(base[i])
+        a, b, c, d, met = _all(start, experts, weights, flags, first, second, i)
+        stored = narrow(start - (ZERO - (a + b + c + d) * scale), out[i])
+        worst = max(worst, max(met, bits_of(widen(stored)) & WORST))
+        out[i] = stored
+    return worst
