@@ -27,6 +27,8 @@ IS_LINUX = sys.platform == "linux"
 MAP_FLAGS = mmap.MAP_PRIVATE | (0x4000 if IS_LINUX else 0)
 # Linux 5.14 and later; older ones do not know the number, and other systems have no such call.
 MADV_POPULATE_READ = 22
+# So many bytes are remembered together, by one byte.
+GRANULE = 1 << 16
 UNREADABLE = (errno.EFAULT, errno.EIO, getattr(errno, "EHWPOISON", 133))
 # Where the layout of the structures below is known; elsewhere SIGBUS is what it always was.
 IS_GUARDED = IS_LINUX and platform.machine() in ("x86_64", "aarch64")
@@ -50,7 +52,8 @@ class MappedFile:
         self.data = _open_map(path)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.data))
         self._is_cut = [False]
-        self._fetched: set[tuple[int, int]] = set()
+        # 1 for each granule that was there once, as a whole.
+        self._fetched = bytearray(-(-len(self.data) // GRANULE))
         if IS_GUARDED:
             _watch(self.address, len(self.data), self._is_cut)
             # What still reads the mapping holds it, and not this object.
@@ -63,15 +66,18 @@ class MappedFile:
             SourceError: It is no longer there, or the disk cannot read it.
         """
         self.check()
+        stop = start + size
+        touched = slice(start // GRANULE, -(-stop // GRANULE))
         # What was there once and is lost later is noticed by its mark.
-        if not IS_LINUX or (IS_GUARDED and (start, size) in self._fetched):
+        if not IS_LINUX or (IS_GUARDED and 0 not in self._fetched[touched]):
             return
         # Through ctypes because mmap.madvise would hold up all other threads while the disk reads.
         begin = start - start % mmap.PAGESIZE
-        address, length = self.address + begin, start + size - begin
+        address, length = self.address + begin, stop - begin
         if _madvise(address, length, MADV_POPULATE_READ) and ctypes.get_errno() in UNREADABLE:
             raise _lost(self.path)
-        self._fetched.add((start, size))
+        whole = range(-(-start // GRANULE), stop // GRANULE)
+        self._fetched[whole.start : whole.stop] = b"\1" * len(whole)
 
     def check(self) -> None:
         """Raise SourceError when a part was lost while it was in use."""
