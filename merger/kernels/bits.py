@@ -7,7 +7,7 @@ here twice: for numpy, which tests compare with torch, and for loops, one form f
 from typing import Any
 
 import numpy as np
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic, overload
 
 # Exponents of infinity and NaN.
@@ -31,6 +31,15 @@ def _float_of(typing_context: Any, bits: Any) -> Any:
 # A float32 as its bits in uint32, and the float32 with these bits.
 bits_of: Any = intrinsic(_bits_of)
 float_of: Any = intrinsic(_float_of)
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
+def exponent_of(value: Any) -> Any:
+    """Return the exponent of a float32 as its bits; `WORST` for what is not finite.
+
+    Only exponents are compared: among all bits, a sign would make any number the larger one.
+    """
+    return bits_of(value) & WORST
 
 
 def widen(value: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from merger.algebra import CHUNK, LANES
-from merger.kernels.bits import WORST, bits_of, widen
+from merger.kernels.bits import WORST, exponent_of, widen
 from merger.products import add_lanes, lanes_of, padded
 
 FEW = 4 * LANES
@@ -18,7 +18,7 @@ def _put_weights(row: Any, expert: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(expert)):
         value = widen(expert[i])
-        worst = max(worst, bits_of(value) & WORST)
+        worst = max(worst, exponent_of(value))
         row[i] = value
     return worst
 
@@ -28,7 +28,7 @@ def _put_changes(row: Any, expert: Any, base: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(expert)):
         start, value = widen(base[i]), widen(expert[i])
-        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        worst = max(worst, max(exponent_of(value), exponent_of(start)))
         # A difference is rounded to float32, as everywhere else.
         row[i] = np.float32(value - start)
     return worst

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from merger.kernels.bits import WORST, bits_of, narrow, widen
+from merger.kernels.bits import exponent_of, narrow, widen
 
 # Experts added up in registers by one loop; more of them take further loops.
 AT_ONCE = 4
@@ -26,7 +26,7 @@ def add_weights(total: Any, experts: Any, shares: Any, is_first: bool) -> Any:
         found = total[i]
         for k in range(len(experts)):
             value = widen(experts[k][i])
-            worst = max(worst, bits_of(value) & WORST)
+            worst = max(worst, exponent_of(value))
             part = value * shares[k]
             found = part if is_first and k == 0 else found + part
         total[i] = found
@@ -39,11 +39,11 @@ def add_changes(total: Any, base: Any, experts: Any, shares: Any, is_first: bool
     worst = np.uint32(0)
     for i in range(len(total)):
         start = widen(base[i])
-        worst = max(worst, bits_of(start) & WORST)
+        worst = max(worst, exponent_of(start))
         found = total[i]
         for k in range(len(experts)):
             value = widen(experts[k][i])
-            worst = max(worst, bits_of(value) & WORST)
+            worst = max(worst, exponent_of(value))
             part = (value - start) * shares[k]
             found = part if is_first and k == 0 else found + part
         total[i] = found
@@ -56,7 +56,7 @@ def store(total: Any, divisor: Any, scale: Any, out: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(total)):
         stored = narrow(total[i] / divisor * scale, out[i])
-        worst = max(worst, bits_of(widen(stored)) & WORST)
+        worst = max(worst, exponent_of(widen(stored)))
         out[i] = stored
     return worst
 
@@ -69,7 +69,7 @@ def store_on(base: Any, total: Any, divisor: Any, scale: Any, out: Any) -> Any:
     for i in range(len(total)):
         update = total[i] / divisor * scale
         stored = narrow(widen(base[i]) - (nothing - update), out[i])
-        worst = max(worst, bits_of(widen(stored)) & WORST)
+        worst = max(worst, exponent_of(widen(stored)))
         out[i] = stored
     return worst
 
@@ -87,7 +87,7 @@ def sum_weights(experts: Any, shares: Any, divisor: Any, scale: Any, out: Any) -
             found = found + widen(experts[k][i]) * shares[k]
         value = found / divisor * scale
         stored = narrow(value, out[i])
-        worst = max(worst, max(bits_of(value), bits_of(widen(stored))) & WORST)
+        worst = max(worst, max(exponent_of(value), exponent_of(widen(stored))))
         out[i] = stored
     return worst
 
@@ -106,7 +106,7 @@ def sum_changes(
             found = found + (widen(experts[k][i]) - start) * shares[k]
         value = start - (nothing - found / divisor * scale)
         stored = narrow(value, out[i])
-        worst = max(worst, bits_of(value) & WORST)
-        worst = max(worst, bits_of(widen(stored)) & WORST)
+        worst = max(worst, exponent_of(value))
+        worst = max(worst, exponent_of(widen(stored)))
         out[i] = stored
     return worst

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from merger import algebra
-from merger.kernels.bits import WORST, bits_of, widen
+from merger.kernels.bits import exponent_of, widen
 
 ZERO = np.float32(0.0)
 TINY = np.float32(algebra.TINY)
@@ -22,7 +22,7 @@ def change(expert: Any, base: Any, weight: Any, kept: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(kept)):
         start, value = widen(base[i]), widen(expert[i])
-        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        worst = max(worst, max(exponent_of(value), exponent_of(start)))
         kept[i] = np.float32(value - start) * weight
     return worst
 
@@ -33,7 +33,7 @@ def trim(expert: Any, base: Any, weight: Any, least: Any, kept: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(kept)):
         start, value = widen(base[i]), widen(expert[i])
-        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        worst = max(worst, max(exponent_of(value), exponent_of(start)))
         found = np.float32(value - start)
         kept[i] = found * weight if abs(found) >= least else ZERO
     return worst
@@ -45,7 +45,7 @@ def band(expert: Any, base: Any, weight: Any, high: Any, low: Any, kept: Any) ->
     worst = np.uint32(0)
     for i in range(len(kept)):
         start, value = widen(base[i]), widen(expert[i])
-        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        worst = max(worst, max(exponent_of(value), exponent_of(start)))
         found = np.float32(value - start)
         size = abs(found)
         stays = (size >= low) & ~(size >= high)
@@ -61,7 +61,7 @@ def drop(
     worst = np.uint32(0)
     for i in range(len(kept)):
         start, value = widen(base[i]), widen(expert[i])
-        worst = max(worst, max(bits_of(value), bits_of(start)) & WORST)
+        worst = max(worst, max(exponent_of(value), exponent_of(start)))
         found = np.float32(value - start) * weight
         kept[i] = (found if flags[i] else ZERO) / below * factor
     return worst

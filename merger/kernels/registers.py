@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from merger.kernels.bits import WORST, bits_of, narrow, widen
+from merger.kernels.bits import exponent_of, narrow, widen
 from merger.kernels.rules import flag_at, kept, number_at
 
 # Divisions by 0 give what IEEE 754 says, without a look at each divisor before.
@@ -21,7 +21,7 @@ ZERO, ONE = np.float32(0.0), np.float32(1.0)
 @LOOP
 def _keep(expert: Any, start: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
     value = widen(expert)
-    return kept(value - start, weight, flag, first, second), bits_of(value) & WORST
+    return kept(value - start, weight, flag, first, second), exponent_of(value)
 
 
 @LOOP
@@ -42,7 +42,7 @@ def _all(
         experts[3][i], start, weights[3], flag_at(flags, 3, i), number_at(first, 3), second[3]
     )
     met = max(max(met_a, met_b), max(met_c, met_d))
-    return a, b, c, d, max(met, bits_of(start) & WORST)
+    return a, b, c, d, max(met, exponent_of(start))
 
 
 @LOOP
@@ -87,7 +87,7 @@ def agree(
             count += shares[3] if d > ZERO else ZERO
             total /= count if count != ZERO else ONE
         stored = narrow(start - (ZERO - total * sign * scale), out[i])
-        worst = max(worst, max(met, bits_of(widen(stored)) & WORST))
+        worst = max(worst, max(met, exponent_of(widen(stored))))
         out[i] = stored
     return worst, cancels
 
@@ -127,7 +127,7 @@ def share_out(
         total, count = total + d * part, count + part
         update = total / max(count, least) * scale
         stored = narrow(start - (ZERO - update), out[i])
-        worst = max(worst, max(met, bits_of(widen(stored)) & WORST))
+        worst = max(worst, max(met, exponent_of(widen(stored))))
         out[i] = stored
     return worst
 
@@ -143,6 +143,6 @@ def add_up(
         start = widen(base[i])
         a, b, c, d, met = _all(start, experts, weights, flags, first, second, i)
         stored = narrow(start - (ZERO - (a + b + c + d) * scale), out[i])
-        worst = max(worst, max(met, bits_of(widen(stored)) & WORST))
+        worst = max(worst, max(met, exponent_of(widen(stored))))
         out[i] = stored
     return worst

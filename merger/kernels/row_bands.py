@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from merger.kernels.bits import WORST, bits_of, widen
+from merger.kernels.bits import bits_of, exponent_of, widen
 from merger.kernels.counting import UNSIGNED
 
 ZERO, ONE = np.float32(0.0), np.uint32(1)
@@ -76,7 +76,7 @@ def _read(expert: Any, base: Any, weight: Any, row: Any, kept: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(row)):
         begin, value = widen(base[i]), widen(expert[i])
-        worst = max(worst, max(bits_of(value), bits_of(begin)) & WORST)
+        worst = max(worst, max(exponent_of(value), exponent_of(begin)))
         found = np.float32(value - begin)
         row[i] = bits_of(found) & UNSIGNED
         kept[i] = found * weight

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from merger.cuts import EVERYTHING, NOTHING, Cut, survives
+from merger.kernels.counting import UNSIGNED
 from merger.kernels.flags import HELD_SPREADS, pack, unpack
 from merger.kernels.one_pass import Row
 from merger.kernels.spreads import variance
@@ -61,7 +62,8 @@ class Selected:
                 if not is_wanted(0):
                     break
                 if start >= since:
-                    yield 0, start, row.view(np.uint32)
+                    # A variance that is no number may have a sign.
+                    yield 0, start, row.view(np.uint32) & UNSIGNED
 
         if count <= 0:
             return NOTHING

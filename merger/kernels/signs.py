@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from merger.kernels.bits import WORST, bits_of, narrow, widen
+from merger.kernels.bits import exponent_of, narrow, widen
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
@@ -101,7 +101,7 @@ def store(base: Any, total: Any, scale: Any, out: Any) -> Any:
     for i in range(len(out)):
         update = total[i] * scale
         stored = narrow(widen(base[i]) - (ZERO - update), out[i])
-        worst = max(worst, bits_of(widen(stored)) & WORST)
+        worst = max(worst, exponent_of(widen(stored)))
         out[i] = stored
     return worst
 
@@ -116,6 +116,6 @@ def settle(
         below = count[i] if divides and count[i] != ZERO else ONE
         update = total[i] / below * sign[i] * scale
         stored = narrow(widen(base[i]) - (ZERO - update), out[i])
-        worst = max(worst, bits_of(widen(stored)) & WORST)
+        worst = max(worst, exponent_of(widen(stored)))
         out[i] = stored
     return worst

@@ -12,7 +12,17 @@ from merger.checkpoint import MemoryCheckpoint
 from merger.compute import prepare
 from merger.errors import FeedError, MergeError
 from merger.kernels import bits as bits_room
-from merger.kernels import choice, combine, combining, form_table, forms, gram, lots
+from merger.kernels import (
+    choice,
+    combine,
+    combining,
+    draws,
+    dropping,
+    form_table,
+    forms,
+    gram,
+    lots,
+)
 from merger.passes import SurveyCache
 from merger.plan import plan
 from merger.randomness import uniforms
@@ -27,9 +37,10 @@ SHAPES = {"layers.0.a.weight": (33, 7), "layers.1.b.weight": (5,), "empty": (0, 
 
 @pytest.fixture(autouse=True)
 def short_parts(monkeypatch):
-    """Let small tensors take several parts, and more experts than one loop adds up."""
+    """Let small tensors take several parts."""
     monkeypatch.setattr(combine, "PART", 64)
     monkeypatch.setattr(combining, "PART", 64)
+    monkeypatch.setattr(dropping, "PART", 64)
     monkeypatch.setattr(lots, "CHUNKS", 1)
     # The longest row of these models is short.
     monkeypatch.setattr(form_table, "SHORTEST_ROW", 5)
@@ -78,7 +89,7 @@ def test_a_faster_form_gives_the_same_bytes(name, dtype, monkeypatch):
     low, high = METHODS[name].experts
     place = (forms.Forms, "merge") if name in forms.FORMS else (combine, "combine")
     used = counted(*place, monkeypatch)
-    for n in sorted({max(low, min(n, high or n)) for n in (1, 2, 5)}):
+    for n in sorted({max(low, min(n, high or n)) for n in (1, 2, 4, 5)}):
         checkpoints = models(n, dtype)
         for made in [m for out in ("bfloat16", "float32") for m in recipes(name, n, out)]:
             plain = merged(made, checkpoints)
@@ -121,6 +132,46 @@ def test_what_is_not_finite_is_refused_in_the_words_of_the_plain_form(name, monk
     with pytest.raises(MergeError, match="1 value overflows float32"):
         merged(Recipe(name, broken.experts, "m:base", weights=(3.0, 3.0),
                       params={"normalize": False}), large)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FASTER)
+def test_what_is_not_finite_is_refused_wherever_it_lies(name, monkeypatch):
+    low, high = METHODS[name].experts
+    key = "layers.0.a.weight"
+    for n in sorted({max(low, min(n, high or n)) for n in (2, 5)}):
+        for broken in (1, 0) if name in forms.FORMS else (1,):
+            checkpoints = models(n, torch.bfloat16)
+            whole = {k: checkpoints[broken].read(k).reshape(shape) for k, shape in SHAPES.items()}
+            for place, bad in ((0, -math.inf), (7 * 15 + 3, math.nan), (7 * 33 - 1, -math.nan)):
+                values = whole[key].clone()
+                values.view(-1)[place] = bad
+                checkpoints[broken] = MemoryCheckpoint({**whole, key: values}, "broken")
+                for made in recipes(name, n, "bfloat16"):
+                    for smallest in (choice.SMALLEST, 0):
+                        with monkeypatch.context() as patched:
+                            patched.setattr(choice, "SMALLEST", smallest)
+                            with pytest.raises(FeedError, match="broken: .* holds NaN or inf"):
+                                merged(made, checkpoints)
+
+
+@pytest.mark.parametrize(
+    ("start", "length"), [(0, 1), (0, 5000), (31, 3), (4095, 2049), (70, 997)]
+)
+def test_flags_are_what_draws_below_a_chance_say(start, length):
+    expected, found = uniforms(7, start, start + length), np.empty(length, np.uint8)
+    halves = np.float32(2.0**-24) * np.array([0, 1, 2**16, 2**16 + 1, 2**23 + 5, 2**24])
+    for density in np.float32([*halves, 0.2, 0.37]):
+        draws.even_flags(np.uint64(7), int(np.ceil(density * 2.0**24)), start, found)
+        assert np.array_equal(found, expected < density)
+    # Chances beside the draws themselves, where the last bit decides.
+    chances = np.clip(np.nextafter(expected, np.float32(np.arange(length) % 2)), 0, 1)
+    for some in (
+        chances.astype(np.float32),
+        expected,
+        np.linspace(0, 1, length, dtype=np.float32),
+    ):
+        draws.chance_flags(np.uint64(7), some, start, found)
+        assert np.array_equal(found, expected < some)
 
 
 def test_dtypes_that_loops_do_not_know_take_the_plain_form(monkeypatch):
