@@ -7,8 +7,10 @@ here twice: for numpy, which tests compare with torch, and for loops, one form f
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, overload
+
+from merger.kernels.loop import loop
 
 # Exponents of infinity and NaN.
 WORST = np.uint32(0x7F80_0000)
@@ -33,7 +35,7 @@ bits_of: Any = intrinsic(_bits_of)
 float_of: Any = intrinsic(_float_of)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def exponent_of(value: Any) -> Any:
     """Return the exponent of a float32 as its bits; `WORST` for what is not finite.
 

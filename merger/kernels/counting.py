@@ -8,9 +8,9 @@ row: so the first kind takes many entries at a time.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger.kernels.bits import bits_of, widen
+from merger.kernels.loop import loop
 
 UNSIGNED = np.uint32(0x7FFF_FFFF)
 HALF = np.uint32(16)
@@ -19,21 +19,21 @@ LOWER = np.uint32(0xFFFF)
 GROUP = 32
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def magnitudes(expert: Any, base: Any, row: Any) -> None:
     """Write the magnitudes of an expert's changes into a row of uint32."""
     for i in range(len(row)):
         row[i] = bits_of(np.float32(widen(expert[i]) - widen(base[i]))) & UNSIGNED
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def count_high(row: Any, counts: Any) -> None:
     """Count upper halves into int64 counts of length 2^15."""
     for i in range(len(row)):
         counts[row[i] >> HALF] += 1
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def count_low(row: Any, high: Any, counts: Any) -> None:
     """Count lower halves of magnitudes with this upper half, into counts of length 2^16."""
     whole = len(row) // GROUP * GROUP
@@ -51,7 +51,7 @@ def count_low(row: Any, high: Any, counts: Any) -> None:
             counts[row[i] & LOWER] += 1
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def find_equal(row: Any, wanted: Any, left: int) -> tuple[int, int]:
     """Return the index of the `left`-th such magnitude or -1, and how many are left."""
     for i in range(len(row)):

@@ -2,63 +2,24 @@
 
 A draw has 24 bits, of which `randomness.uniforms` takes the upper 8 and the lower 16 from two
 streams. The upper ones alone settle all but one entry in 256; the lower ones are looked up for
-these. Branches that go either way cost more than the draws, so entries are marked and counted
-without any.
+these.
 """
 
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 
+from merger.kernels.loop import loop
+from merger.kernels.marks import AT_ONCE, find
 from merger.kernels.philox import fill, words
 from merger.randomness import PER_COUNT
 
-# Draws of so many counts stay in the nearest cache.
-COUNTS = 64
-AT_ONCE = COUNTS * PER_COUNT
 # What a draw's upper part counts, and how many draws there are.
 STEP, ALL = 1 << 16, 1 << 24
 NOTHING, ONE = np.uint64(0), np.uint64(1)
 
 
-def _zeros_below(typing_context: Any, value: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(types.uint64), build
-
-
-# How many bits lie below the lowest one that is set.
-zeros_below: Any = intrinsic(_zeros_below)
-
-
-@njit(nogil=True, cache=True, boundscheck=False)
-def find(marks: Any, some: Any, places: Any) -> int:
-    """Write where bytes are 1 among zeros, and return how many are.
-
-    Args:
-        marks: Eight bytes in each uint64.
-        some: Overwritten; one longer than `marks`.
-        places: Overwritten as far as needed.
-    """
-    filled = 0
-    for i in range(len(marks)):
-        some[filled] = i
-        filled += marks[i] != NOTHING
-    count = 0
-    for i in some[:filled]:
-        left = marks[i]
-        while left:
-            places[count] = 8 * i + np.int64(zeros_below(left) // np.uint64(8))
-            count += 1
-            left &= left - ONE
-    return count
-
-
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def lower(key: Any, place: int) -> Any:
     """Return the lower 16 bits of the draw at some place."""
     at = np.uint64(place)
@@ -68,7 +29,7 @@ def lower(key: Any, place: int) -> Any:
     return np.int64((word >> (np.uint64(16) * (at & np.uint64(3)))) & np.uint64(0xFFFF))
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def even_flags(key: Any, threshold: int, start: int, flags: Any) -> None:
     """Write 1 where a draw lies below a threshold, and 0 elsewhere.
 
@@ -99,7 +60,7 @@ def even_flags(key: Any, threshold: int, start: int, flags: Any) -> None:
         at += len(few)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def chance_flags(key: Any, chances: Any, start: int, flags: Any) -> None:
     """Write 1 where a draw lies below the entry's own chance, float32, and 0 elsewhere."""
     unit, step, one = np.float32(ALL), np.float32(STEP), np.float32(1.0)

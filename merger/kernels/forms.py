@@ -246,15 +246,14 @@ class Forms:
 
     def _shares(self, tensor: TensorPlan, knobs: Knobs) -> list[float]:
         """Return the experts' shares by their mean squares over a tensor; see `methods/sce.py`."""
-        from merger.kernels.sizes import sum_of_squares  # noqa: PLC0415  (compiles)
+        from merger.kernels.sizes import sums_of_squares  # noqa: PLC0415  (compiles)
 
         def measured() -> list[float]:
             experts, base = self._read(Piece((tensor,), 0, tensor.numel))
-            both = zip(experts, tensor.weights, strict=True)
             flags = self._selected(tensor, knobs)
             at = None if flags is None else flags.at
-            entries = max(1, len(base))
-            return [sum_of_squares(row, base, weight, at) / entries for row, weight in both]
+            sums = sums_of_squares(experts, base, tensor.weights, at)
+            return [found / max(1, len(base)) for found in sums]
 
         sizes = self._known.get_or_make((tensor.key, "sizes"), measured)
         return shares_of([0.0] * len(sizes) if sum(sizes) < knobs["floor"] else sizes)

@@ -7,8 +7,8 @@ the nearest cache when the next one needs it.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from merger.kernels.loop import loop
 from merger.kernels.signs import (
     ONE,
     add,
@@ -26,7 +26,7 @@ from merger.kernels.signs import (
 STEP = 1 << 10
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def fuse_agreeing(
     kept: Any, base: Any, shares: Any, scales: Any, by_count: bool, by_size: bool, divides: bool,
     tie: Any, scale: Any, out: Any,
@@ -64,7 +64,7 @@ def fuse_agreeing(
     return worst, cancels
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def fuse_by_share(
     kept: Any, base: Any, shares: Any, least: Any, scale: Any, out: Any
 ) -> Any:  # fmt: skip
@@ -86,7 +86,7 @@ def fuse_by_share(
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def fuse_sum(kept: Any, base: Any, scale: Any, out: Any) -> Any:
     """Add up what is kept and store; return the largest exponent."""
     n, length = kept.shape
@@ -101,7 +101,7 @@ def fuse_sum(kept: Any, base: Any, scale: Any, out: Any) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def fuse_balance(kept: Any, by_count: bool) -> int:
     """Return how many entries elect plus, less how many elect minus."""
     n, length = kept.shape

@@ -3,15 +3,14 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-# So many magnitudes are looked at together, and one by one only if one of them is near.
-GROUP = 64
-FAR = np.uint32(0xFFFF_FFFF)
-ZERO, ONE = np.uint32(0), np.uint32(1)
+from merger.kernels.loop import loop
+from merger.kernels.marks import AT_ONCE, find
+
+ONE = np.uint32(1)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def gather(
     row: Any, low: Any, span: Any, first: int, bits: Any, places: Any, filled: int
 ) -> tuple[Any, Any]:
@@ -28,26 +27,23 @@ def gather(
     Returns: how many there would be if there were room for all, and how many of the row are not
         below `low`.
     """
-    whole = len(row) // GROUP * GROUP
+    marks = np.zeros(AT_ONCE // 8, np.uint64)
+    some, found = np.empty(len(marks) + 1, np.int64), np.empty(AT_ONCE, np.int64)
+    is_near = marks.view(np.uint8)
     reached = 0
-    for start in range(0, whole, GROUP):
-        group = row[start : start + GROUP]
-        near, over = FAR, ZERO
-        for i in range(GROUP):
-            near = min(near, np.uint32(group[i] - low))
-            over += ONE if group[i] >= low else ZERO
+    for start in range(0, len(row), AT_ONCE):
+        few = row[start : start + AT_ONCE]
+        if len(few) < AT_ONCE:
+            marks[:] = 0
+        over = np.uint32(0)
+        for i in range(len(few)):
+            is_near[i] = np.uint32(few[i] - low) <= span
+        for i in range(len(few)):
+            over += ONE if few[i] >= low else np.uint32(0)
         reached += over
-        if near <= span:
-            for i in range(GROUP):
-                if np.uint32(group[i] - low) <= span:
-                    if filled < len(bits):
-                        bits[filled], places[filled] = group[i], first + start + i
-                    filled += 1
-    for i in range(whole, len(row)):
-        reached += row[i] >= low
-        if np.uint32(row[i] - low) <= span:
+        for i in found[: find(marks, some, found)]:
             if filled < len(bits):
-                bits[filled], places[filled] = row[i], first + i
+                bits[filled], places[filled] = few[i], first + start + i
             filled += 1
     return filled, reached
 

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger.algebra import CHUNK, LANES
 from merger.kernels.bits import WORST, exponent_of, widen
+from merger.kernels.loop import loop
 from merger.products import add_lanes, lanes_of, padded
 
 FEW = 4 * LANES
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _put_weights(row: Any, expert: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(expert)):
@@ -23,7 +23,7 @@ def _put_weights(row: Any, expert: Any) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _put_changes(row: Any, expert: Any, base: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(expert)):
@@ -34,7 +34,7 @@ def _put_changes(row: Any, expert: Any, base: Any) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _multiply(rows: Any, lanes: Any) -> None:
     lanes[:] = 0.0
     # A few entries of all rows at a time, which stay in the fastest cache.

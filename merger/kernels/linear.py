@@ -3,15 +3,15 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger.kernels.bits import exponent_of, narrow, widen
+from merger.kernels.loop import loop
 
 # Experts added up in registers by one loop; more of them take further loops.
 AT_ONCE = 4
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def add_weights(total: Any, experts: Any, shares: Any, is_first: bool) -> Any:
     """Add experts × shares to a running total, and return the largest exponent met.
 
@@ -33,7 +33,7 @@ def add_weights(total: Any, experts: Any, shares: Any, is_first: bool) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def add_changes(total: Any, base: Any, experts: Any, shares: Any, is_first: bool) -> Any:
     """Add (experts − base) × shares to a running total, and return the largest exponent met."""
     worst = np.uint32(0)
@@ -50,7 +50,7 @@ def add_changes(total: Any, base: Any, experts: Any, shares: Any, is_first: bool
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def store(total: Any, divisor: Any, scale: Any, out: Any) -> Any:
     """Divide, multiply and round a total, and return the largest exponent met."""
     worst = np.uint32(0)
@@ -61,7 +61,7 @@ def store(total: Any, divisor: Any, scale: Any, out: Any) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def store_on(base: Any, total: Any, divisor: Any, scale: Any, out: Any) -> Any:
     """Divide and multiply a total, add it to the base, and round; see `algebra.add_update`."""
     worst = np.uint32(0)
@@ -74,7 +74,7 @@ def store_on(base: Any, total: Any, divisor: Any, scale: Any, out: Any) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def sum_weights(experts: Any, shares: Any, divisor: Any, scale: Any, out: Any) -> Any:
     """Do what `add_weights` and `store` do for a few experts, and return the largest exponent.
 
@@ -92,7 +92,7 @@ def sum_weights(experts: Any, shares: Any, divisor: Any, scale: Any, out: Any) -
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def sum_changes(
     base: Any, experts: Any, shares: Any, divisor: Any, scale: Any, out: Any
 ) -> Any:  # fmt: skip

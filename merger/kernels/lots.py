@@ -9,10 +9,7 @@ from merger.algebra import CHUNK
 from merger.kernels.draws import chance_flags, even_flags
 from merger.kernels.flags import HELD_FLAGS, PACK, pack, unpack
 from merger.kernels.ranks import Ranker
-from merger.kernels.sizes import magnitudes
-
-# So many chunks at once stay in the cache of a processor.
-CHUNKS = 4
+from merger.kernels.sizes import CHUNKS, magnitudes
 
 
 class Lots(Protocol):

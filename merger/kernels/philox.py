@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from merger.kernels.loop import loop
 
 MULTIPLY_0, MULTIPLY_1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 ADD_0, ADD_1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
@@ -28,7 +30,7 @@ def _multiply(typing_context: Any, left: Any, right: Any) -> Any:
 multiply: Any = intrinsic(_multiply)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def words(key: Any, stream: Any, count: Any) -> tuple[Any, Any, Any, Any]:
     """Return the four words of one count; all are uint64."""
     # The counter goes up before it is used, as numpy's does.
@@ -43,7 +45,7 @@ def words(key: Any, stream: Any, count: Any) -> tuple[Any, Any, Any, Any]:
     return a, b, c, d
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def fill(key: Any, stream: Any, count: Any, found: Any) -> None:
     """Write the words of some counts, the first one given."""
     for at in range(0, len(found), 4):

@@ -7,16 +7,16 @@ only zeros may differ in sign, which adding to the base takes away.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger import algebra
 from merger.kernels.bits import exponent_of, widen
+from merger.kernels.loop import loop
 
 ZERO = np.float32(0.0)
 TINY = np.float32(algebra.TINY)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def change(expert: Any, base: Any, weight: Any, kept: Any) -> Any:
     """Write (expert − base) × weight, and return the largest exponent met."""
     worst = np.uint32(0)
@@ -27,7 +27,7 @@ def change(expert: Any, base: Any, weight: Any, kept: Any) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def trim(expert: Any, base: Any, weight: Any, least: Any, kept: Any) -> Any:
     """Keep changes of at least this size, and weigh them afterwards; none where it is NaN."""
     worst = np.uint32(0)
@@ -39,7 +39,7 @@ def trim(expert: Any, base: Any, weight: Any, least: Any, kept: Any) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def band(expert: Any, base: Any, weight: Any, high: Any, low: Any, kept: Any) -> Any:
     """Keep changes of at least the lower size that do not have the higher one."""
     worst = np.uint32(0)
@@ -53,7 +53,7 @@ def band(expert: Any, base: Any, weight: Any, high: Any, low: Any, kept: Any) ->
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def drop(
     expert: Any, base: Any, weight: Any, flags: Any, below: Any, factor: Any, kept: Any
 ) -> Any:
@@ -67,21 +67,21 @@ def drop(
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def divide(kept: Any, below: Any) -> None:
     """Divide each entry by its own number, which is 0 where nothing is kept."""
     for i in range(len(kept)):
         kept[i] /= max(below[i], TINY)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def sieve(ranked: Any, least: Any, kept: Any) -> None:
     """Keep entries that have at least this size in another row; none where it is NaN."""
     for i in range(len(kept)):
         kept[i] = kept[i] if abs(ranked[i]) >= least else ZERO
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def sieve_itself(least: Any, kept: Any) -> None:
     """Keep entries that have at least this size; none where it is NaN.
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger.kernels.bits import bits_of, widen
 from merger.kernels.counting import UNSIGNED
+from merger.kernels.loop import loop
 
 DIGIT = np.uint64(11)
 BINS = 1 << 11
@@ -15,7 +15,7 @@ LOW = np.uint64(BINS - 1)
 INDEX = np.uint64(32)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def order_row(expert: Any, base: Any, here: Any, there: Any, counts: Any) -> None:
     """Write the indices of a row into the lower halves of `there`, the largest change first.
 
@@ -48,7 +48,7 @@ def order_row(expert: Any, base: Any, here: Any, there: Any, counts: Any) -> Non
         here, there = there, here
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _spread(
     expert: Any, base: Any, table: Any, here: Any, there: Any, counts: Any, out: Any
 ) -> None:

@@ -8,23 +8,21 @@ which compilers do for short ones only: so each expert stands here by itself.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger.kernels.bits import exponent_of, narrow, widen
+from merger.kernels.loop import loop
 from merger.kernels.rules import flag_at, kept, number_at
 
-# Divisions by 0 give what IEEE 754 says, without a look at each divisor before.
-LOOP: Any = njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
-@LOOP
+@loop
 def _keep(expert: Any, start: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
     value = widen(expert)
     return kept(value - start, weight, flag, first, second), exponent_of(value)
 
 
-@LOOP
+@loop
 def _all(
     start: Any, experts: Any, weights: Any, flags: Any, first: Any, second: Any, i: int
 ) -> Any:
@@ -45,7 +43,7 @@ def _all(
     return a, b, c, d, max(met, exponent_of(start))
 
 
-@LOOP
+@loop
 def agree(
     base: Any, experts: Any, weights: Any, flags: Any, first: Any, second: Any, shares: Any,
     scales: Any, divides: bool, tie: Any, scale: Any, out: Any,
@@ -92,7 +90,7 @@ def agree(
     return worst, cancels
 
 
-@LOOP
+@loop
 def share_out(
     base: Any, experts: Any, weights: Any, flags: Any, first: Any, second: Any, shares: Any,
     least: Any, scale: Any, out: Any,
@@ -132,7 +130,7 @@ def share_out(
     return worst
 
 
-@LOOP
+@loop
 def add_up(
     base: Any, experts: Any, weights: Any, flags: Any, first: Any, second: Any, scale: Any,
     out: Any,

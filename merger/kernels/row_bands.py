@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger.kernels.bits import bits_of, exponent_of, widen
 from merger.kernels.counting import UNSIGNED
+from merger.kernels.loop import loop
 
 ZERO, ONE = np.float32(0.0), np.uint32(1)
 # Magnitudes of 31 bits are counted by their upper 11 bits; those of one bin are put in order.
@@ -15,7 +15,7 @@ BINS = 1 << 11
 EVERY, NONE = np.uint32(0), np.uint32(0xFFFF_FFFF)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _cut(row: Any, counts: Any, top: int, near: Any, k: int) -> tuple[Any, int]:
     """Return the least of the k largest of a row, and up to which index equal ones belong to them.
 
@@ -52,14 +52,14 @@ def _cut(row: Any, counts: Any, top: int, near: Any, k: int) -> tuple[Any, int]:
     return bits, len(row)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _keep(row: Any, low: Any, high: Any, kept: Any) -> None:
     for i in range(len(row)):
         value = kept[i]
         kept[i] = value if (row[i] >= low) & (row[i] < high) else ZERO
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _keep_band(row: Any, low: Any, low_last: int, high: Any, high_last: int, kept: Any) -> None:
     # Up to its index a cut counts equal ones among the larger, behind it not.
     near, far = min(low_last, high_last) + 1, max(low_last, high_last) + 1
@@ -71,7 +71,7 @@ def _keep_band(row: Any, low: Any, low_last: int, high: Any, high_last: int, kep
     _keep(row[far:], low + ONE, high + ONE, kept[far:])
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _read(expert: Any, base: Any, weight: Any, row: Any, kept: Any) -> Any:
     worst = np.uint32(0)
     for i in range(len(row)):
@@ -83,7 +83,7 @@ def _read(expert: Any, base: Any, weight: Any, row: Any, kept: Any) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def band_rows(
     expert: Any, base: Any, weight: Any, columns: int, first: int, last: int, kept: Any
 ) -> Any:

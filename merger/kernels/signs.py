@@ -7,14 +7,14 @@ sign, which adding to the base takes away.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger.kernels.bits import exponent_of, narrow, widen
+from merger.kernels.loop import loop
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def poll(kept: Any, by_count: bool, is_first: bool, votes: Any, met: Any) -> None:
     """Add what one expert keeps to the votes, and to the largest magnitudes met.
 
@@ -32,7 +32,7 @@ def poll(kept: Any, by_count: bool, is_first: bool, votes: Any, met: Any) -> Non
         met[i] = abs(found) if is_first else max(met[i], abs(found))
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def elect(votes: Any, met: Any, tie: Any) -> bool:
     """Turn votes into signs, with `tie` where they cancel; return whether any did."""
     cancels = False
@@ -43,7 +43,7 @@ def elect(votes: Any, met: Any, tie: Any) -> bool:
     return cancels
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def balance(votes: Any) -> int:
     """Return how many votes are above 0, less how many are below."""
     found = 0
@@ -52,7 +52,7 @@ def balance(votes: Any) -> int:
     return found
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def agree(
     kept: Any, sign: Any, share: Any, scale: Any, by_size: bool, is_first: bool,
     total: Any, count: Any,
@@ -70,7 +70,7 @@ def agree(
             total[i] = max(total[i], value) if by_size else total[i] + value
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def side(kept: Any, sign: Any, share: Any, is_first: bool, total: Any, count: Any) -> None:
     """Add one expert's changes of the elected sign, times its share, to the total."""
     for i in range(len(kept)):
@@ -80,21 +80,21 @@ def side(kept: Any, sign: Any, share: Any, is_first: bool, total: Any, count: An
         count[i] = agrees if is_first else count[i] + agrees
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def add(kept: Any, is_first: bool, total: Any) -> None:
     """Add what one expert keeps to the total."""
     for i in range(len(kept)):
         total[i] = kept[i] if is_first else total[i] + kept[i]
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def share_out(total: Any, count: Any, least: Any) -> None:
     """Divide by the count, or by the least divisor where the count is smaller."""
     for i in range(len(total)):
         total[i] = total[i] / max(count[i], least)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def store(base: Any, total: Any, scale: Any, out: Any) -> Any:
     """Multiply an update, add it to the base and round; return the largest exponent met."""
     worst = np.uint32(0)
@@ -106,7 +106,7 @@ def store(base: Any, total: Any, scale: Any, out: Any) -> Any:
     return worst
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def settle(
     base: Any, total: Any, count: Any, sign: Any, scale: Any, divides: bool, out: Any
 ) -> Any:  # fmt: skip

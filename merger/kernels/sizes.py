@@ -1,20 +1,20 @@
-"""Compiled sums over one expert's changes in lanes, as `algebra.l1` and `sum_of_squares` add."""
+"""Compiled sums over changes in lanes, as `algebra.l1` and `algebra.sum_of_squares` add."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger.algebra import CHUNK, LANES
 from merger.kernels.bits import widen
-from merger.kernels.picks import change, drop
+from merger.kernels.loop import loop
 
-ONE = np.float32(1.0)
+# So many chunks at once stay in the cache of a processor.
+CHUNKS = 4
 Flags = Callable[[int, int], np.ndarray]
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _add_magnitudes(
     expert: Any, base: Any, weight: Any, flags: Any, whole: Any, left: Any
 ) -> None:  # fmt: skip
@@ -34,7 +34,7 @@ def _add_magnitudes(
         left[lane] += size if flags[full + lane] else 0.0
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _chunks_of_magnitudes(
     expert: Any, base: Any, weight: Any, flags: Any, whole: Any, left: Any
 ) -> None:  # fmt: skip
@@ -43,18 +43,32 @@ def _chunks_of_magnitudes(
         _add_magnitudes(expert[few], base[few], weight, flags[few], whole[chunk], left[chunk])
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
-def _add_squares(row: Any, lanes: Any) -> None:
-    lanes[:] = 0.0
-    full = len(row) // LANES * LANES
+@loop
+def _add_squares(expert: Any, base: Any, weight: Any, flags: Any, lanes: Any) -> None:
+    full = len(base) // LANES * LANES
     for start in range(0, full, LANES):
-        few = row[start : start + LANES]
+        these, those = expert[start : start + LANES], base[start : start + LANES]
         for lane in range(LANES):
-            value = np.float64(few[lane])
+            value = np.float64(np.float32(widen(these[lane]) - widen(those[lane])) * weight)
+            if flags is not None:
+                value = value if flags[start + lane] else 0.0
             lanes[lane] += value * value
-    for lane in range(len(row) - full):
-        value = np.float64(row[full + lane])
+    for lane in range(len(base) - full):
+        at = full + lane
+        value = np.float64(np.float32(widen(expert[at]) - widen(base[at])) * weight)
+        if flags is not None:
+            value = value if flags[at] else 0.0
         lanes[lane] += value * value
+
+
+@loop
+def _chunks_of_squares(expert: Any, base: Any, weight: Any, flags: Any, lanes: Any) -> None:
+    for chunk in range(len(lanes)):
+        few = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(base)))
+        if flags is None:
+            _add_squares(expert[few], base[few], weight, None, lanes[chunk])
+        else:
+            _add_squares(expert[few], base[few], weight, flags[few], lanes[chunk])
 
 
 def magnitudes(
@@ -67,27 +81,27 @@ def magnitudes(
     return list(zip(*sums, strict=True))
 
 
-def sum_of_squares(
-    expert: np.ndarray, base: np.ndarray, weight: float, flags: Flags | None = None
-) -> float:
-    """Return the sum of squares of (expert − base) × weight; see `algebra.sum_of_squares`.
+def sums_of_squares(
+    experts: Sequence[np.ndarray],
+    base: np.ndarray,
+    weights: Sequence[float],
+    flags: Flags | None = None,
+) -> list[float]:
+    """Return each expert's sum of squares of (expert − base) × weight, as `algebra` adds them up.
 
     Args:
-        expert: Its entries as they are stored.
+        experts: Their entries as they are stored.
         base: The base's.
-        weight: What changes are multiplied by.
+        weights: What changes are multiplied by.
         flags: Gives 1 for entries that count and 0 for others, from one place to another.
     """
-    found, lanes = 0.0, np.empty(LANES)
-    row = np.empty(min(CHUNK, len(base)), np.float32)
-    for start in range(0, len(base), CHUNK):
-        part = slice(start, start + CHUNK)
-        put = row[: len(base[part])]
-        if flags is None:
-            change(expert[part], base[part], np.float32(weight), put)
-        else:
-            kept = flags(start, start + len(put))
-            drop(expert[part], base[part], np.float32(weight), kept, ONE, ONE, put)
-        _add_squares(put, lanes)
-        found += float(np.add.reduce(lanes))
+    found = [0.0] * len(experts)
+    for start in range(0, len(base), CHUNKS * CHUNK):
+        part = slice(start, min(start + CHUNKS * CHUNK, len(base)))
+        kept = None if flags is None else flags(part.start, part.stop)
+        for i, (expert, weight) in enumerate(zip(experts, weights, strict=True)):
+            lanes = np.zeros((-(-len(base[part]) // CHUNK), LANES))
+            _chunks_of_squares(expert[part], base[part], np.float32(weight), kept, lanes)
+            for total in np.add.reduce(lanes, axis=1).tolist():
+                found[i] += total
     return found

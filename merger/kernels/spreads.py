@@ -4,26 +4,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from merger.kernels.loop import loop
 from merger.kernels.picks import change
 
 ZERO = np.float32(0.0)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _add_distance(row: Any, first: Any, middle: Any) -> None:
     for i in range(len(row)):
         middle[i] += row[i] - first[i]
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _divide(row: Any, count: Any) -> None:
     for i in range(len(row)):
         row[i] /= count
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _add_square(row: Any, first: Any, middle: Any, out: Any) -> None:
     for i in range(len(row)):
         away = (row[i] - first[i]) - middle[i]

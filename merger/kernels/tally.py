@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from merger.counts import HIGH_BINS
 from merger.kernels.counting import HALF, LOWER
+from merger.kernels.loop import loop
 from merger.magnitudes import Magnitudes
 
 # Counts are kept for so many parts of the entries, so that a place is looked for in one of them.
@@ -23,7 +23,7 @@ ODD_SHARE = 8
 TOGETHER, MOST = 1 << 18, 1 << 17
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@loop
 def _count(row: Any, counts: Any, odd: Any) -> int:
     """Count upper halves where the lower one is 0, put others aside, and return how many."""
     met = 0
