@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any
 
 PAUSE = 0.002
-# More than a merged model of 1,100 M parameters takes in the cache of the system.
-CLAIMED = 4 << 30
+# What is written, and what mergekit holds of it at once.
+CLAIMED_MODELS = 3
 
 
 class AnonymousPeak:
@@ -69,13 +69,14 @@ def measure(call: Callable[[], Any]) -> dict[str, float]:
     }
 
 
-def claim_memory(size: int = CLAIMED) -> None:
-    """Touch some free memory and give it back.
+def claim_memory(family: Path) -> None:
+    """Touch free memory as large as a few models, and give it back.
 
     The host of a virtual machine takes free memory away within seconds, and getting it again costs
     as much as writing a model: by turns one program or another would pay for that.
     """
-    with mmap.mmap(-1, min(size, free_bytes() // 2)) as room:
+    model = sum(path.stat().st_size for path in (family / "base").glob("*.safetensors"))
+    with mmap.mmap(-1, min(CLAIMED_MODELS * model, free_bytes() // 2)) as room:
         for start in range(0, len(room), mmap.PAGESIZE):
             room[start] = 1
 
@@ -104,5 +105,5 @@ def report(prepare: Callable[[Path, Path, int], Callable[[], Any]]) -> None:
     call = prepare(Path(config), Path(out), int(threads))
     if temperature == "cold":
         forget_pages(Path(config).parent)
-    claim_memory()
+    claim_memory(Path(config).parent)
     print("\n" + json.dumps(measure(call)))
