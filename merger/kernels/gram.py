@@ -37,17 +37,35 @@ def _put_changes(row: Any, expert: Any, base: Any) -> Any:
 @loop
 def _multiply(rows: Any, lanes: Any) -> None:
     lanes[:] = 0.0
+    whole = rows.shape[1] // FEW * FEW
     # A few entries of all rows at a time, which stay in the fastest cache.
-    for first in range(0, rows.shape[1], FEW):
-        last = min(first + FEW, rows.shape[1])
+    for first in range(0, whole, FEW):
         pair = 0
         for i in range(len(rows)):
+            left = rows[i, first : first + FEW]
             for j in range(i, len(rows)):
-                out = lanes[pair]
-                for start in range(first, last, LANES):
-                    left, right = rows[i, start : start + LANES], rows[j, start : start + LANES]
-                    for lane in range(LANES):
-                        out[lane] += np.float64(left[lane]) * np.float64(right[lane])
+                right, out = rows[j, first : first + FEW], lanes[pair]
+                for lane in range(LANES):
+                    # Four products are added up in a register.
+                    total = out[lane]
+                    total += np.float64(left[lane]) * np.float64(right[lane])
+                    total += np.float64(left[LANES + lane]) * np.float64(right[LANES + lane])
+                    total += np.float64(left[2 * LANES + lane]) * np.float64(
+                        right[2 * LANES + lane]
+                    )
+                    total += np.float64(left[3 * LANES + lane]) * np.float64(
+                        right[3 * LANES + lane]
+                    )
+                    out[lane] = total
+                pair += 1
+    for first in range(whole, rows.shape[1], LANES):
+        pair = 0
+        for i in range(len(rows)):
+            left = rows[i, first : first + LANES]
+            for j in range(i, len(rows)):
+                right, out = rows[j, first : first + LANES], lanes[pair]
+                for lane in range(LANES):
+                    out[lane] += np.float64(left[lane]) * np.float64(right[lane])
                 pair += 1
 
 
