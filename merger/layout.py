@@ -164,16 +164,17 @@ def shards_layout(folder: Path, index: str, header_of: Callable[[str], FileHeade
     Raises:
         SourceError: Index and shards do not belong together.
     """
-    weight_map = read_json(folder / index, parts=PARTS, strict=True).get("weight_map")
+    path = folder / index
+    weight_map = read_json(path, parts=PARTS, strict=True).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise SourceError(f"{folder / index} has no weight_map.", "Restore it from its source.")
+        raise SourceError(f"{path} has no weight_map.", "Restore it from its source.")
     for key, name in weight_map.items():
-        _check_shard_name(folder / index, key, name)
+        _check_shard_name(path, key, name)
     headers = {name: header_of(name) for name in sorted(set(weight_map.values()))}
     for key, name in weight_map.items():
         if key not in headers[name].places:
             raise SourceError(
-                f"{folder / index} says that {shown(key)} is in {name}, and it is not.",
+                f"{path} says that {shown(key)} is in {name}, and it is not.",
                 "Index and shards do not belong together: download both again.",
             )
     for name, header in headers.items():
