@@ -14,13 +14,16 @@ merge by the same settings (mergekit's dialect), write the whole folder, and say
 themselves; mergekit 0.1.5 writes asynchronously, copies the tokenizer, and computes in bfloat16,
 which is its default and its fastest.
 
-Two shared processors: at times the work of other machines halves their speed, so that floors of
-equal bytes differ by as much. Numbers are compared within one row only, whose runs followed each
-other. At 1,100 M the inputs do not all stay in memory, and the floor waits for the disk; those
-rows, and the cold one, are older than exact cuts in one pass and tensors for each thread. Long
-blocks are measured at 300 M for linear, slerp, task arithmetic and (one thread) Model Stock. On
-two threads the floor is that of one. Of DARE, 24 random bits for each entry of each expert alone
-take 5 ns; SCE reads everything twice.
+Two processors of a virtual machine: at times the work of others halves their speed, so numbers are
+compared within one row only, whose runs took turns. Before the clock starts, memory as large as
+three models is touched and given back. Hosts take free memory away within seconds, and getting it
+again costs as much as writing a model: without that, floors of equal bytes differed by four and
+more, and mergekit's linear merge took up to twice as long. Ratios of the cheapest merges still
+depend on how the system happens to hold the files: on one day linear was 2.6, 3.5 and 5.6 times
+faster at 300 M, and 0.9 to 2.2 times the floor. The table of cold files is older; on two threads so
+are Breadcrumbs, SCE with a selection, DELLA and Karcher, and all others but linear are of one run
+each, on a floor of one thread. SCE reads everything twice, DARE too where it restores sums of
+magnitudes.
 
 - *× faster*: mergekit's processor time over ours, or on two threads its time by the clock over
   ours; in brackets what is aimed at.
