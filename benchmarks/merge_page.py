@@ -20,9 +20,9 @@ three models is touched and given back. Hosts take free memory away within secon
 again costs as much as writing a model: without that, floors of equal bytes differed by four and
 more, and mergekit's linear merge took up to twice as long. Ratios of the cheapest merges still
 depend on how the system happens to hold the files: on one day linear was 2.6, 3.5 and 5.6 times
-faster at 300 M, and 0.9 to 2.2 times the floor. The table of cold files is older; on two threads so
-are Breadcrumbs, SCE with a selection, DELLA and Karcher, and all others but linear are of one run
-each, on a floor of one thread. SCE reads everything twice, DARE too where it restores sums of
+faster at 300 M, and 0.9 to 2.2 times the floor. The table of cold files is older; on two threads
+so are Breadcrumbs, SCE with a selection, DELLA and Karcher, and all others but linear are of one
+run each, on a floor of one thread. SCE reads everything twice, DARE too where it restores sums of
 magnitudes.
 
 - *× faster*: mergekit's processor time over ours, or on two threads its time by the clock over
