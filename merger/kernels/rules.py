@@ -6,7 +6,8 @@
 - flags, below, factors: flagged changes, divided by a number and multiplied by another.
 
 Each part is a plain tuple with an item per expert, a float32 or an array of uint8 for flags: such
-tuples reach a compiled function without Python being asked what they are.
+tuples reach a compiled function without Python being asked what they are. Each function stands
+here twice, in Python for tests and for loops, one form for each kind of rule.
 """
 
 from collections.abc import Sequence
@@ -61,8 +62,8 @@ def four(numbers: Sequence[float]) -> Each:
 
 
 def flag_at(flags: Any, k: Any, i: Any) -> Any:
-    """Return expert k's flag at entry i, None without flags; for compiled loops only."""
-    raise NotImplementedError
+    """Return expert k's flag at entry i, None without flags."""
+    return None if flags is None else flags[k][i]
 
 
 @overload(flag_at, inline="always")
@@ -77,8 +78,8 @@ def _flag_at(flags: Any, k: Any, i: Any) -> Any:
 
 
 def number_at(numbers: Any, k: Any) -> Any:
-    """Return expert k's number, None without numbers; for compiled loops only."""
-    raise NotImplementedError
+    """Return expert k's number, None without numbers."""
+    return None if numbers is None else numbers[k]
 
 
 @overload(number_at, inline="always")
@@ -93,8 +94,12 @@ def _number_at(numbers: Any, k: Any) -> Any:
 
 
 def kept(change: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
-    """Return what is kept of a change; for compiled loops only."""
-    raise NotImplementedError
+    """Return what is kept of a change."""
+    if flag is None:
+        stays = abs(change) >= first and not abs(change) >= second
+        return change * weight if stays else ZERO
+    found = change * weight if flag else ZERO
+    return (found if first is None else found / first) * second
 
 
 @overload(kept)

@@ -22,7 +22,9 @@ from merger.kernels import (
     forms,
     gram,
     lots,
+    rules,
 )
+from merger.kernels.loop import loop
 from merger.passes import SurveyCache
 from merger.plan import plan
 from merger.randomness import uniforms
@@ -172,6 +174,36 @@ def test_flags_are_what_draws_below_a_chance_say(start, length):
     ):
         draws.chance_flags(np.uint64(7), some, start, found)
         assert np.array_equal(found, expected < some)
+
+
+@loop
+def each_kept(changes, weights, flags, first, second, found):
+    for k in range(len(weights)):
+        for i in range(len(changes)):
+            flag, number = rules.flag_at(flags, k, i), rules.number_at(first, k)
+            found[k, i] = rules.kept(changes[i], weights[k], flag, number, second[k])
+
+
+@pytest.mark.parametrize("kind", ["sizes", "flags", "flags and divisors"])
+def test_loops_keep_what_a_rule_says(kind):
+    changes = np.float32([-3.0, -1.5, -0.0, 0.5, 1.0, 1.5, 2.0, 7.0])
+    weights, numbers = tuple(np.float32([1.0, 0.3])), tuple(np.float32([1.0, 0.7]))
+    flags = tuple(np.uint8([[0, 1, 1, 0, 1, 0, 0, 1], [1, 0, 0, 1, 1, 1, 0, 0]]))
+    rule = {
+        "sizes": (None, numbers, tuple(np.float32([2.0, math.nan]))),
+        "flags": (flags, None, numbers),
+        "flags and divisors": (flags, numbers, weights),
+    }[kind]
+    compiled, plain = np.empty((2, 2, 8), np.float32)
+    each_kept(changes, weights, *rule, compiled)
+    each_kept.py_func(changes, weights, *rule, plain)
+    assert (compiled == plain).all()
+    by_hand = {
+        "sizes": [0, -1.5, 0, 0, 1, 1.5, 0, 0],
+        "flags": [0, -1.5, 0, 0, 1, 0, 0, 7],
+        "flags and divisors": [0, -1.5, 0, 0, 1, 0, 0, 7],
+    }
+    assert compiled[0].tolist() == by_hand[kind]
 
 
 def test_dtypes_that_loops_do_not_know_take_the_plain_form(monkeypatch):
