@@ -8,18 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from merger.errors import RecipeError
 from merger.lazy import Tensor, torch
+from merger.sums import l1
 
-# Long sums are taken over pieces of this length, whatever the blocks and threads.
-CHUNK = 32768
-# A piece is added up in so many lanes, entry i in lane i mod LANES, and the lanes last: an order
-# that compiled loops follow at full speed and numpy gives as well.
-LANES = 128
-# Entries at a time where a formula needs many numbers for each.
+# Entries at a time where a formula needs many numbers for each; a GPU waits for calls, so that it
+# is given more.
 PART = 1 << 13
+PART_THERE = 1 << 19
 TINY = 1e-30
 
 
@@ -64,7 +60,8 @@ def divisor(coefficients: Sequence[float]) -> float:
 
 def parts(*stacks: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Yield the same few entries of each stack, (n, entries); formulas by entry need no more."""
-    yield from zip(*(s.reshape(len(s), -1).split(PART, dim=1) for s in stacks), strict=True)
+    step = PART if stacks[0].device.type == "cpu" else PART_THERE
+    yield from zip(*(s.reshape(len(s), -1).split(step, dim=1) for s in stacks), strict=True)
 
 
 def keep(tau: Tensor, cut: Tensor) -> Tensor:
@@ -191,63 +188,3 @@ def add_update(base: Tensor, update: Tensor) -> Tensor:
 def row_length(shape: Sequence[int]) -> int:
     """Return the length of a row: a tensor is [first axis, all others], a vector is one row."""
     return prod(shape[1:]) if len(shape) > 1 else prod(shape)
-
-
-def l1(values: Tensor) -> float:
-    """Return the sum of magnitudes in float64, added over pieces of fixed length."""
-    return sum_chunks(_flat(values), lambda chunk: add_lanes(np.abs(chunk).astype(np.float64)))
-
-
-def sum_of_squares(values: Tensor) -> float:
-    """Return the sum of squares in float64, added over pieces of fixed length."""
-    return sum_chunks(_flat(values), lambda chunk: add_lanes(np.square(chunk.astype(np.float64))))
-
-
-def moments(values: Tensor) -> tuple[float, float]:
-    """Return mean and unbiased variance in float64; a single number varies by 0."""
-    flat = _flat(values)
-    entries = len(flat)
-    if entries == 0:
-        return 0.0, 0.0
-    mean = sum_chunks(flat, lambda chunk: float(np.add.reduce(chunk, dtype=np.float64))) / entries
-    spread = sum_chunks(
-        flat, lambda chunk: float(np.add.reduce(np.square(chunk.astype(np.float64) - mean)))
-    )
-    return mean, spread / max(1, entries - 1)
-
-
-def row_products(left: Tensor, right: Tensor) -> Tensor:
-    """Return the inner product of each pair of rows in float64, (rows,), in main memory."""
-    a, b = left.detach().cpu().numpy(), right.detach().cpu().numpy()
-    rows, columns = a.shape
-    found = np.zeros(rows)
-    step = max(1, CHUNK // max(1, columns))
-    for first in range(0, rows, step):
-        some = slice(first, first + step)
-        for start in range(0, columns, CHUNK):
-            part = slice(start, start + CHUNK)
-            products = a[some, part].astype(np.float64) * b[some, part]
-            found[some] += np.add.reduce(products, axis=1)
-    return torch.from_numpy(found)
-
-
-def sum_chunks(flat: np.ndarray, measure: Callable[[np.ndarray], float]) -> float:
-    """Add up a measure over pieces of fixed length, in order."""
-    result = 0.0
-    for start in range(0, flat.shape[-1], CHUNK):
-        result += measure(flat[..., start : start + CHUNK])
-    return result
-
-
-def add_lanes(chunk: np.ndarray) -> float:
-    """Add up float64 in lanes, and then the lanes."""
-    whole = len(chunk) // LANES * LANES
-    lanes = np.zeros(LANES)
-    if whole:
-        np.add.reduce(chunk[:whole].reshape(-1, LANES), axis=0, out=lanes)
-    lanes[: len(chunk) - whole] += chunk[whole:]
-    return float(np.add.reduce(lanes))
-
-
-def _flat(values: Tensor) -> np.ndarray:
-    return values.detach().reshape(-1).cpu().numpy()

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from merger.algebra import l1, total
+from merger.algebra import total
 from merger.lazy import Tensor, torch
 from merger.spectral import ROWS, is_linear, svd, widen
+from merger.sums import l1
 from merger.threads import one_thread
 
 # So many columns of frequencies are transformed at a time, which bounds what is copied.

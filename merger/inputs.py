@@ -112,11 +112,15 @@ class CheckpointInputs:
 
     def uniform(self, piece: Piece, salt: str) -> Tensor:
         """Return random numbers in [0, 1), (n, length)."""
-        key, seed = piece.first.key, self._plan.seed
         found = np.empty((self._plan.n, len(piece)), np.float32)
-        for row, name in zip(found, self._plan.names, strict=True):
-            row[:] = uniforms(key_of(seed, name, key, salt), piece.start, piece.stop)
+        for row, key in zip(found, self._keys(piece, salt), strict=True):
+            row[:] = uniforms(key, piece.start, piece.stop)
         return torch.from_numpy(found)
+
+    def _keys(self, piece: Piece, salt: str) -> list[int]:
+        """Return what each expert's draws for the piece's tensor are keyed by."""
+        names = self._plan.names
+        return [key_of(self._plan.seed, name, piece.first.key, salt) for name in names]
 
     def data(self, feed: str, piece: Piece) -> Tensor:
         """Return what was computed from calibration data, (n, length)."""

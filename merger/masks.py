@@ -106,6 +106,8 @@ def chances_of(row: Tensor, columns: int, share: float, width: float, like: Tens
 
 def largest(values: Tensor, count: int) -> Tensor:
     """Return 1 at the `count` largest values and 0 elsewhere; of equal ones the first count."""
+    if values.device.type != "cpu":
+        return _largest_there(values.reshape(-1), count).reshape(values.shape)
     flat = values.detach().reshape(-1).cpu().numpy()
     kept = np.zeros(flat.shape, flat.dtype)
     if count >= len(flat):
@@ -116,6 +118,17 @@ def largest(values: Tensor, count: int) -> Tensor:
         kept[above] = 1
         kept[np.flatnonzero(flat == threshold)[: count - int(above.sum())]] = 1
     return torch.from_numpy(kept).reshape(values.shape).to(values.device)
+
+
+def _largest_there(flat: Tensor, count: int) -> Tensor:
+    """Return what `largest` does, found where the values are."""
+    if not 0 < count < len(flat):
+        return torch.full_like(flat, float(count > 0))
+    threshold = flat.kthvalue(len(flat) - count + 1).values
+    kept = (flat > threshold).to(flat.dtype)
+    equal = flat == threshold
+    first = equal.cumsum(0) <= count - int(torch.count_nonzero(kept))
+    return kept.add_(equal.logical_and_(first))
 
 
 def unify(tau: Tensor, cut: Tensor | None, majority: Callable[[], Any]) -> Tensor:

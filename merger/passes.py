@@ -10,7 +10,7 @@ from merger.feeds import Serving
 from merger.inputs import Inputs
 from merger.kernels.choice import FastForms
 from merger.lru import Lru
-from merger.pieces import BLOCK, Piece, cut_up
+from merger.pieces import BLOCK, LONG_BLOCK, Piece, cut_up
 from merger.plan import Plan, TensorPlan
 from merger.progress import Progress, Report, check_cancel
 from merger.settings import Settings, Stage
@@ -97,6 +97,9 @@ class Passes(ABC):
     ) -> Iterator[Serving]:
         """Yield the pieces of some tensors; always the same ones, whatever the engine's blocks."""
         tensors = list(tensors)
+        if self.inputs.device != "cpu":
+            # A GPU waits for calls, not for room in a cache.
+            block = max(block, LONG_BLOCK)
         total, done = sum(t.numel for t in tensors), 0
         for tensor in tensors:
             for piece in cut_up(tensor, self.plan.scope_at(tensor.settings), block):

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from merger.algebra import CHUNK, row_length
+from merger.algebra import row_length
 from merger.plan import TensorPlan
 from merger.settings import Settings
+from merger.sums import CHUNK
 
 # Long enough to keep the overhead small, short enough to stay in the cache. Statistics are taken
 # over blocks of this length whatever the engine's own blocks are.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from merger.algebra import CHUNK, LANES
+from merger.sums import CHUNK, LANES
 
 
 def add_products(products: np.ndarray, stack: np.ndarray) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from merger.algebra import l1, sum_of_squares
 from merger.feeds import Serving
 from merger.lazy import Tensor, torch
 from merger.passes import SurveyCache, place_of, signature_of
@@ -17,6 +16,7 @@ from merger.products import add_products
 from merger.ranking import Ranking
 from merger.settings import Stage
 from merger.signature import FeedUse, Of
+from merger.sums import l1, sum_of_squares
 
 __all__ = ["Survey", "SurveyCache"]
 

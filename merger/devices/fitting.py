@@ -21,8 +21,8 @@ LONGEST_BLOCK = 1 << 21
 SMALLEST_SLOT = 1 << 20
 # Share of the free memory: libraries take some of their own, and pieces do not pack without gaps.
 USABLE = 0.8
-# Pieces that main memory holds for a lane: random draws of all experts come from there, and the
-# result goes back there.
+# Pieces that main memory holds for a lane beside those of all experts, some of which statistics
+# put in order there: the result comes back there.
 HELD = 2.0
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from merger.adapted import change_of
 from merger.checkpoint import Checkpoint
+from merger.devices.draws import uniforms_on
 from merger.devices.lanes import Lane
 from merger.inputs import CheckpointInputs
 from merger.lazy import Tensor, torch
@@ -73,13 +74,10 @@ class StagedInputs(CheckpointInputs):
 
     def uniform(self, piece: Piece, salt: str) -> Tensor:
         """Return random numbers in [0, 1), (n, length): those of the processor on any device."""
-        drawn = self._near.uniform(piece, salt)
         lane = self._lane()
         if lane is None:
-            return drawn
-        stack = lane.empty(*drawn.shape)
-        lane.send(drawn.view(-1), stack.view(-1))
-        return stack
+            return self._near.uniform(piece, salt)
+        return uniforms_on(lane.driver.device, self._keys(piece, salt), piece.start, piece.stop)
 
     def theta(self, piece: Piece) -> Tensor:
         """Return the experts' entries, (n, length)."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from merger.algebra import CHUNK, LANES
 from merger.kernels.bits import WORST, exponent_of, widen
 from merger.kernels.loop import loop
 from merger.products import add_lanes, lanes_of, padded
+from merger.sums import CHUNK, LANES
 
 FEW = 4 * LANES
 

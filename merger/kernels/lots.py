@@ -5,11 +5,11 @@ from typing import Protocol
 
 import numpy as np
 
-from merger.algebra import CHUNK
 from merger.kernels.draws import chance_flags, even_flags
 from merger.kernels.flags import HELD_FLAGS, PACK, pack, unpack
 from merger.kernels.ranks import Ranker
 from merger.kernels.sizes import CHUNKS, magnitudes
+from merger.sums import CHUNK
 
 
 class Lots(Protocol):

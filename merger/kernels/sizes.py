@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from merger.algebra import CHUNK, LANES
 from merger.kernels.bits import widen
 from merger.kernels.loop import loop
+from merger.sums import CHUNK, LANES
 
 # So many chunks at once stay in the cache of a processor.
 CHUNKS = 4

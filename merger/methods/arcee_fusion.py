@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from merger.algebra import CHUNK, add_update
+from merger.algebra import add_update
 from merger.lazy import torch
 from merger.spec import Base, Deltas, Knob, Ordered, Weight, Weights, merge_method, of
+from merger.sums import CHUNK
 from merger.threads import one_thread
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from merger.algebra import add_update, row_products
+from merger.algebra import add_update
 from merger.lazy import Tensor, torch
 from merger.spaces import Origin, Space, vectors, walk
 from merger.spec import (
@@ -16,6 +16,7 @@ from merger.spec import (
     merge_method,
     of,
 )
+from merger.sums import row_products
 from merger.threads import one_thread
 
 # Above this cosine, rounding in single precision may turn an arc into any length.

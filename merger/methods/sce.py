@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from merger.algebra import elect_sign, parts, sum_of_squares
+from merger.algebra import elect_sign, parts
 from merger.lazy import Tensor, torch
 from merger.masks import largest, shares_of
 from merger.spec import Delta, Deltas, Knob, merge_method
+from merger.sums import sum_of_squares
 
 
 @merge_method(

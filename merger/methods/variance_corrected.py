@@ -3,9 +3,10 @@
 import math
 from typing import Annotated, Literal
 
-from merger.algebra import add_update, mean, moments
+from merger.algebra import add_update, mean
 from merger.spaces import Origin, Space
 from merger.spec import Key, Knob, Share, Weight, Weights, merge_method
+from merger.sums import moments
 
 # A variance that is spread out could turn negative.
 RUNNING = ("running_mean", "running_var")

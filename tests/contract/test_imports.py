@@ -47,6 +47,7 @@ def test_methods_import_the_grammar_the_algebra_and_lazy_torch_only():
         "merger.filters",
         "merger.grams",
         "merger.spectral",
+        "merger.sums",
         "merger.threads",
         "merger.unified",
     }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from merger import algebra, order, products
+from merger import order, products, sums
 from merger.checkpoint import MemoryCheckpoint
 from merger.compute import prepare
 from merger.errors import FeedError, MergeError
@@ -265,7 +265,7 @@ def test_lots_of_a_long_tensor_are_remembered_as_they_were_drawn(columns, monkey
     for most in (lots.HELD_FLAGS, 0):
         monkeypatch.setattr(lots, "HELD_FLAGS", most)
         known = lots.KnownLots(drawn, [expert.numpy()], base.numpy(), [weight])
-        assert known.factors == [algebra.l1(change) / algebra.l1(change * expected)]
+        assert known.factors == [sums.l1(change) / sums.l1(change * expected)]
         for start, stop in ((0, length), (97 * 8, 97 * 500), (0, 97)):
             part = slice(start, stop)
             flags = known.flags(0, expert.numpy()[part], base.numpy()[part], start)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from merger import algebra, footprint, grams, products, spectral
+from merger import algebra, footprint, grams, products, spectral, sums
 from merger.checkpoint import MemoryCheckpoint
 from merger.compute import Block, Prepared, prepare
 from merger.feeds import Serving
@@ -52,7 +52,7 @@ BY_SHAPE = [name for name in EXCEPTIONS if callable(METHODS[name].memory)]
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch):
     """Shorten what has a fixed length, so that a small tensor shows what grows with any."""
-    for module in (algebra, products, arcee_fusion):
+    for module in (sums, products, arcee_fusion):
         monkeypatch.setattr(module, "CHUNK", 1024)
     monkeypatch.setattr(algebra, "PART", 2048)
     for module in (spectral, grams, core_space, wudi):

@@ -10,10 +10,7 @@ from merger.algebra import (
     drop,
     elect_sign,
     keep,
-    l1,
     mean,
-    moments,
-    row_products,
     total,
     votes,
     weighted_total,
@@ -95,33 +92,8 @@ def test_dropping_everything_leaves_zeros():
     assert drop(TAU, draws, density, "inverse").tolist() == [[0] * 4, TAU[1].tolist(), [0] * 4]
 
 
-def test_sums_of_magnitudes_are_exact_over_long_tensors():
-    assert l1(torch.full((100_003,), -0.1)) == pytest.approx(100_003 * float(torch.tensor(0.1)))
-
-
 def test_adding_no_update_keeps_every_bit_of_the_base():
     base = torch.tensor([-0.0, 0.0, 1.5, -0.0, 0.0, 1e-45])
     update = torch.tensor([0.0, -0.0, -0.0, -0.0, 0.0, 0.0])
     assert torch.equal(add_update(base, update).view(torch.int32), base.view(torch.int32))
     assert add_update(base, torch.ones(6)).tolist() == [1, 1, 2.5, 1, 1, 1]
-
-
-def test_moments_are_mean_and_unbiased_variance():
-    assert moments(torch.tensor([[1.0, 2.0], [3.0, 6.0]])) == (3.0, 14 / 3)
-    assert moments(torch.tensor(4.0)) == (4.0, 0.0)
-    assert moments(torch.empty(0)) == (0.0, 0.0)
-    # A spread of 1e-4 around 1 is not lost.
-    values = 1.0 + 1e-4 * torch.randn(100_000, generator=torch.Generator().manual_seed(0))
-    mean_, variance = moments(values)
-    assert mean_ == pytest.approx(values.double().mean().item(), rel=1e-12)
-    assert variance == pytest.approx(values.double().var().item(), rel=1e-9)
-
-
-@pytest.mark.parametrize("shape", [(3, 5), (7, 1), (1, 70_000), (300, 400)])
-def test_products_of_rows_do_not_depend_on_other_rows(shape):
-    generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(shape, generator=generator) for _ in range(2))
-    found = row_products(a, b)
-    torch.testing.assert_close(found, (a.double() * b.double()).sum(1), rtol=1e-12, atol=1e-9)
-    assert torch.equal(found[-1:], row_products(a[-1:], b[-1:]))
-    torch.testing.assert_close(row_products(a.T.contiguous().T, b), found, rtol=1e-12, atol=1e-9)

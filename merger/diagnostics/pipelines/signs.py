@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from merger.algebra import TINY, drop, elect_sign, keep, sum_of_squares
+from merger.algebra import TINY, drop, elect_sign, keep
 from merger.diagnostics.pipeline import Pipeline, Step, Work
 from merger.lazy import Tensor, torch
 from merger.masks import band, magprune, shares_of
 from merger.methods.sce import selected
+from merger.sums import sum_of_squares
 
 TRIM = Step("trim", "Each expert keeps its largest changes", "trimmed")
 BAND = Step("trim", "Each expert loses its largest outliers and its small changes", "trimmed")
