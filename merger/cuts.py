@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from merger.counts import Counts
+from merger.lazy import Tensor, torch
 
 ALL = 1 << 62
 # Bins of a histogram that are looked at together first.
@@ -61,6 +62,18 @@ def cut_of(magnitudes: np.ndarray, k: int) -> Cut:
     if above + int(np.count_nonzero(near == threshold)) == k:
         return Cut(float(threshold), ALL)
     return Cut(float(threshold), int(np.flatnonzero(magnitudes == threshold)[k - above - 1]))
+
+
+def cut_there(magnitudes: Tensor, k: int) -> Cut:
+    """Return what `cut_of` does, found on the device where the magnitudes are."""
+    if not 0 < k < len(magnitudes):
+        return NOTHING if k <= 0 else EVERYTHING
+    threshold = magnitudes.kthvalue(len(magnitudes) - k + 1).values
+    left = k - int(torch.count_nonzero(magnitudes > threshold))
+    equal = magnitudes == threshold
+    if int(torch.count_nonzero(equal)) == left:
+        return Cut(threshold.item(), ALL)
+    return Cut(threshold.item(), int(equal.nonzero()[left - 1]))
 
 
 def _narrow(magnitudes: np.ndarray, k: int) -> tuple[int, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from merger.algebra import add_update, combine_agreeing, drop, elect_sign, keep, row_length, total
+from merger.cuts import cut_there, survives
 from merger.errors import RecipeError
 from merger.lazy import Tensor, torch
 
@@ -124,11 +125,7 @@ def _largest_there(flat: Tensor, count: int) -> Tensor:
     """Return what `largest` does, found where the values are."""
     if not 0 < count < len(flat):
         return torch.full_like(flat, float(count > 0))
-    threshold = flat.kthvalue(len(flat) - count + 1).values
-    kept = (flat > threshold).to(flat.dtype)
-    equal = flat == threshold
-    first = equal.cumsum(0) <= count - int(torch.count_nonzero(kept))
-    return kept.add_(equal.logical_and_(first))
+    return survives(flat, cut_there(flat, count), 0).to(flat.dtype)
 
 
 def unify(tau: Tensor, cut: Tensor | None, majority: Callable[[], Any]) -> Tensor:

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from merger.counts import BlockCounts
-from merger.cuts import Cut, cut_of, keep_count, stream_cuts, survives
+from merger.cuts import (
+    EVERYTHING,
+    Cut,
+    cut_of,
+    cut_there,
+    keep_count,
+    plain_cuts,
+    stream_cuts,
+    survives,
+)
 from merger.feeds import Serving
 from merger.footprint import IN_MEMORY
 from merger.lazy import Tensor, torch
@@ -26,10 +35,14 @@ class Ranking(Passes):
 
     def mask(self, serving: Serving, stage: Stage, use: FeedUse) -> Tensor:
         """Return 1 where entries of the piece survive a cut and 0 elsewhere, (n, length)."""
+        cuts = self.cuts(serving.piece.first, stage, use)
+        if all(cut == EVERYTHING for cut in cuts):
+            # Nobody has to look.
+            return torch.ones(self.plan.n, len(serving.piece), device=self._device)
         looked_at = self._looked_at(serving, stage, use.of).abs()
         first = self.index_of(serving.piece, stage, use.of)
         rows = looked_at.numpy() if self.inputs.device == "cpu" else looked_at
-        for row, cut in zip(rows, self.cuts(serving.piece.first, stage, use), strict=True):
+        for row, cut in zip(rows, cuts, strict=True):
             row[:] = survives(row, cut, first)
         return looked_at
 
@@ -136,6 +149,9 @@ class Ranking(Passes):
         entries: int,
     ) -> list[dict[int, Cut]]:
         """Return the cuts of each expert over some tensors, in memory or streamed."""
+        plain = [plain_cuts(counts, entries) for counts in wanted]
+        if all(k in cuts for cuts, counts in zip(plain, wanted, strict=True) for k in counts):
+            return plain
 
         def blocks() -> Iterator[tuple[int, np.ndarray]]:
             at = 0
@@ -153,12 +169,30 @@ class Ranking(Passes):
             # other settings.
             for_more = of.on is None and self.cache.for_more
             return remembered_cuts(fast, entries, wanted, self.cache, name, for_more)
+        there = self._cuts_there(tensors, stage, of, wanted)
+        if there is not None:
+            return there
         if entries * self.plan.n > IN_MEMORY:
             return stream_cuts(BlockCounts(blocks), entries, wanted)
         rows = [magnitudes for _, magnitudes in blocks()]
         whole = np.concatenate(rows, axis=1) if rows else np.empty((self.plan.n, 0), np.float32)
         return [
             {k: cut_of(row, k) for k in counts} for row, counts in zip(whole, wanted, strict=True)
+        ]
+
+    def _cuts_there(
+        self, tensors: Sequence[TensorPlan], stage: Stage, of: Of, wanted: Sequence[Iterable[int]]
+    ) -> list[dict[int, Cut]] | None:
+        """Return the cuts of a tensor that a device has in one piece anyway, found there."""
+        if self.inputs.device == "cpu" or len(tensors) > 1:
+            return None
+        servings = list(self._pieces(tensors, ""))
+        if len(servings) > 1:
+            return None
+        rows = self._looked_at(servings[0], stage, of).abs()
+        return [
+            {k: cut_there(row, k) for k in counts}
+            for row, counts in zip(rows, wanted, strict=True)
         ]
 
     def _name_of_counts(self, tensors: Sequence[TensorPlan], stage: Stage, of: Of) -> bytes:

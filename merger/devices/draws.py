@@ -7,12 +7,10 @@ and the upper half of one is put together from halves of its factors.
 from collections.abc import Sequence
 from typing import Any
 
+from merger.devices.philox import ADD, MULTIPLY, ROUNDS, compiled_words
 from merger.lazy import Tensor, torch
 from merger.randomness import PER_COUNT, UNIT
 
-MULTIPLY = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
-ADD = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
-ROUNDS = 10
 LOWER = (1 << 32) - 1
 # Counts at a time, of all experts together: enough to keep a GPU busy, and it needs a dozen
 # numbers for each.
@@ -57,16 +55,26 @@ def _words(device: Any, keys: Sequence[int], stream: int, first: int, stop: int)
     """Return the words of some counts, four for each, (keys, 4 * counts)."""
     # The counter goes up before it is used, as numpy's does.
     counts = torch.arange(first + 1, stop + 1, dtype=torch.int64, device=device)
-    a = counts.expand(len(keys), -1)
+    compiled = compiled_words(counts.device) if counts.is_cuda else None
+    if compiled is None:
+        words = _words_by_steps(counts.expand(len(keys), -1), keys, stream)
+    else:
+        own = torch.tensor([[_signed(key)] for key in keys], device=device)
+        words = compiled(counts, own, torch.tensor([stream], device=device))
+    return torch.stack(words, dim=2).view(len(keys), -1)
+
+
+def _words_by_steps(a: Tensor, keys: Sequence[int], stream: int) -> tuple[Tensor, ...]:
+    """Return the four words of counts in operations that every device knows, (keys, counts)."""
     b, c, d = (torch.zeros_like(a) for _ in range(3))
     table = [[[_signed(key + i * ADD[0])] for key in keys] for i in range(ROUNDS)]
-    for i, own in enumerate(torch.tensor(table, device=device)):
+    for i, own in enumerate(torch.tensor(table, device=a.device)):
         shared = _signed(stream + i * ADD[1])
         high_0, low_0 = _multiply(a, MULTIPLY[0])
         high_1, low_1 = _multiply(c, MULTIPLY[1])
         a, b = high_1.bitwise_xor_(b).bitwise_xor_(own), low_1
         c, d = high_0.bitwise_xor_(d).bitwise_xor_(shared), low_0
-    return torch.stack((a, b, c, d), dim=2).view(len(keys), -1)
+    return a, b, c, d
 
 
 def _multiply(values: Tensor, by: int) -> tuple[Tensor, Tensor]:

@@ -6,14 +6,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from merger.checkpoint import MemoryCheckpoint
 from merger.devices.device import Staged
+from merger.devices.draws import uniforms_on
 from merger.devices.drivers import Driver, open_driver
 from merger.devices.names import pick_device
+from merger.devices.philox import compiled_words
 from merger.engine import merge
+from merger.randomness import uniforms
 from merger.spec import METHODS
 from tests.contract.cases import variants
 from tests.contract.test_same_bytes import larger
@@ -81,6 +85,16 @@ def test_lanes_beside_each_other_give_the_bits_of_one(name: str, gpu: str) -> No
     for _ in range(3):
         many = Staged(driver, 1 << 30, 3, slots=2, slot_bytes=4096)
         assert same_bits(merged(planned, base, experts, many, size=3000, threads=6), one)
+
+
+@pytest.mark.parametrize("gpu", GPUS)
+def test_draws_are_bit_for_bit_those_of_main_memory(gpu: str) -> None:
+    keys = (7, 0, (1 << 64) - 3)
+    for start, stop in ((0, 1), (5, 5), (33, 50), (1000, 40_000_000), (1 << 40, (1 << 40) + 77)):
+        found = uniforms_on(driver_of(gpu).device, keys, start, stop).cpu().numpy()
+        for key, row in zip(keys, found, strict=True):
+            assert np.array_equal(row, uniforms(key, start, stop))
+    assert gpu != "cuda" or compiled_words(driver_of(gpu).device) is not None
 
 
 @pytest.mark.parametrize("gpu", GPUS)

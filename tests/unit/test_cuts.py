@@ -2,9 +2,20 @@
 
 import numpy as np
 import pytest
+import torch
 
 from merger.counts import BlockCounts
-from merger.cuts import ALL, EVERYTHING, NOTHING, Cut, cut_of, keep_count, stream_cuts, survives
+from merger.cuts import (
+    ALL,
+    EVERYTHING,
+    NOTHING,
+    Cut,
+    cut_of,
+    cut_there,
+    keep_count,
+    stream_cuts,
+    survives,
+)
 
 TIED = np.array([3, 1, 2, 2, 0, 2, 5, 0], np.float32)
 
@@ -29,6 +40,12 @@ def test_nothing_and_everything():
     assert cut_of(TIED, 8) == EVERYTHING
     assert not survives(TIED, NOTHING, 0).any()
     assert survives(TIED, EVERYTHING, 0).all()
+
+
+@pytest.mark.parametrize("k", range(-1, 10))
+@pytest.mark.parametrize("magnitudes", [TIED, np.sort(TIED), np.arange(8, dtype=np.float32)])
+def test_a_cut_found_on_a_device_is_the_same(k, magnitudes):
+    assert cut_there(torch.from_numpy(magnitudes.copy()), k) == cut_of(magnitudes, k)
 
 
 @pytest.mark.parametrize("k", range(9))
