@@ -57,7 +57,7 @@ def recipe_of(method: str, experts: int) -> Recipe:
     count = {"slerp": 2}.get(method, experts)
     listed = tuple(Expert(f"file:expert_{i + 1}", f"expert_{i + 1}") for i in range(count))
     weights = tuple((WEIGHTS.get(method, (1.0,)) * count)[:count])
-    params = dict(SETTINGS[method])
+    params = dict(SETTINGS.get(method, {}))
     return Recipe(IDS.get(method, method), listed, "file:base", weights=weights, params=params)
 
 
