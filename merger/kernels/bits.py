@@ -40,8 +40,10 @@ def exponent_of(value: Any) -> Any:
     """Return the exponent of a float32 as its bits; `WORST` for what is not finite.
 
     Only exponents are compared: among all bits, a sign would make any number the larger one.
+    Sums and products of short integers are long ones here, which take twice the room in a
+    register: so what is short is said to be, here and below.
     """
-    return bits_of(value) & WORST
+    return np.uint32(bits_of(value) & WORST)
 
 
 def widen(value: Any) -> Any:
@@ -54,7 +56,7 @@ def widen(value: Any) -> Any:
 @overload(widen, inline="always")
 def _widen(value: Any) -> Any:
     def from_bfloat16(value: Any) -> Any:
-        return float_of(np.uint32(value) << np.uint32(16))
+        return float_of(np.uint32(np.uint32(value) << np.uint32(16)))
 
     def from_float32(value: Any) -> Any:
         return value
@@ -75,8 +77,9 @@ def narrow(value: Any, like: Any) -> Any:
 def _narrow(value: Any, like: Any) -> Any:
     def to_bfloat16(value: Any, like: Any) -> Any:
         bits = bits_of(value)
-        odd = (bits >> np.uint32(16)) & np.uint32(1)
-        return np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+        odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
+        rounded = np.uint32(np.uint32(bits + np.uint32(0x7FFF)) + odd)
+        return np.uint16(rounded >> np.uint32(16))
 
     def to_float32(value: Any, like: Any) -> Any:
         return value

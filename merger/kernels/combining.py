@@ -10,7 +10,7 @@ from merger.kernels.bits import WORST
 from merger.kernels.block import Block
 from merger.kernels.fused import fuse_agreeing, fuse_balance, fuse_by_share, fuse_sum
 from merger.kernels.keeping import Keeper
-from merger.kernels.rules import AT_ONCE, Rule, four
+from merger.kernels.rules import AT_ONCE, Rule, each_of, four
 
 # One row of so many float32 for each expert stays in the cache of a processor.
 PART = 1 << 15
@@ -92,9 +92,10 @@ def merge_agreeing(
     """
     cancelled = False
     rules = None if ballot.by_count or ballot.by_size else _rules(block, keeper)
+    scales = None if each_of(ballot.scales) is None else four(ballot.scales)
     for rule in rules or ():
         exponent, cancels = registers.agree(
-            *rule.arguments(block), four(ballot.shares), four(ballot.scales), ballot.divides,
+            *rule.arguments(block), four(ballot.shares), scales, ballot.divides,
             np.float32(tie), np.float32(scale), out[rule.at],
         )  # fmt: skip
         cancelled |= cancels

@@ -8,7 +8,7 @@ from merger.kernels.block import Block
 from merger.kernels.keeping import Keeper
 from merger.kernels.lots import KnownLots, Lots, RankedLots
 from merger.kernels.picks import divide, drop
-from merger.kernels.rules import Rule
+from merger.kernels.rules import Rule, each_of
 
 ONE = np.float32(1.0)
 # The flags of so many entries of each expert stay in the cache of a processor.
@@ -46,7 +46,7 @@ class Drops(Keeper):
 
     def rules(self, block: Block) -> Iterator[Rule] | None:
         """Yield what is kept of a block as loops in registers take it."""
-        below = None if all(number == ONE for number in self._below) else self._below
+        weights, below, factors = map(each_of, (self._weights, self._below, self._factors))
         step = max(1, PART // self.step) * self.step
         for start in range(0, len(block.base), step):
             at = slice(start, start + step)
@@ -54,7 +54,7 @@ class Drops(Keeper):
             flags = tuple(
                 self._lots.flags(i, row, base, block.start + start) for i, row in enumerate(rows)
             )
-            yield Rule(at, self._weights, flags, below, self._factors)
+            yield Rule(at, weights, flags, below, factors)
 
     def keep(
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray

@@ -9,9 +9,9 @@ from merger.cuts import Cut
 from merger.kernels.block import Block
 from merger.kernels.picks import band, change, sieve, sieve_itself, trim
 from merger.kernels.row_bands import band_rows
-from merger.kernels.rules import Rule
+from merger.kernels.rules import Rule, each_of
 
-ZERO, NONE, INFINITY = np.float32(0.0), np.float32(np.nan), np.float32(np.inf)
+NONE, INFINITY = np.float32(np.nan), np.float32(np.inf)
 
 
 class Keeper(Protocol):
@@ -47,8 +47,7 @@ class Whole(Keeper):
 
     def rules(self, block: Block) -> Iterator[Rule]:
         """Yield what is kept of a block as loops in registers take it."""
-        weights, n = tuple(map(np.float32, self._weights)), len(self._weights)
-        yield Rule(slice(0, len(block.base)), weights, None, (ZERO,) * n, (NONE,) * n)
+        yield Rule(slice(0, len(block.base)), each_of(self._weights), None, None, None)
 
     def keep(
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
@@ -75,9 +74,9 @@ class Trims(Keeper):
 
     def rules(self, block: Block) -> Iterator[Rule]:
         """Yield what is kept of a block as loops in registers take it."""
-        weights, n = tuple(map(np.float32, self._weights)), len(self._weights)
+        weights = each_of(self._weights)
         for at, least in _spans(self._cuts, self._first + block.start, len(block.base)):
-            yield Rule(at, weights, None, tuple(least), (NONE,) * n)
+            yield Rule(at, weights, None, tuple(least), None)
 
     def keep(
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray
@@ -105,7 +104,7 @@ class Bands(Keeper):
 
     def rules(self, block: Block) -> Iterator[Rule]:
         """Yield what is kept of a block as loops in registers take it."""
-        weights = tuple(map(np.float32, self._weights))
+        weights = each_of(self._weights)
         cuts = [cut for pair in self._cuts for cut in pair]
         for at, least in _spans(cuts, block.start, len(block.base)):
             yield Rule(at, weights, None, tuple(least[1::2]), tuple(least[::2]))

@@ -11,7 +11,7 @@ import numpy as np
 
 from merger.kernels.bits import exponent_of, narrow, widen
 from merger.kernels.loop import loop
-from merger.kernels.rules import flag_at, kept, number_at
+from merger.kernels.rules import flag_at, kept, number_at, times
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
@@ -28,17 +28,21 @@ def _all(
 ) -> Any:
     """Return what is kept of each expert's change at entry i, and the largest exponent met."""
     a, met_a = _keep(
-        experts[0][i], start, weights[0], flag_at(flags, 0, i), number_at(first, 0), second[0]
-    )
+        experts[0][i], start, number_at(weights, 0), flag_at(flags, 0, i), number_at(first, 0),
+        number_at(second, 0),
+    )  # fmt: skip
     b, met_b = _keep(
-        experts[1][i], start, weights[1], flag_at(flags, 1, i), number_at(first, 1), second[1]
-    )
+        experts[1][i], start, number_at(weights, 1), flag_at(flags, 1, i), number_at(first, 1),
+        number_at(second, 1),
+    )  # fmt: skip
     c, met_c = _keep(
-        experts[2][i], start, weights[2], flag_at(flags, 2, i), number_at(first, 2), second[2]
-    )
+        experts[2][i], start, number_at(weights, 2), flag_at(flags, 2, i), number_at(first, 2),
+        number_at(second, 2),
+    )  # fmt: skip
     d, met_d = _keep(
-        experts[3][i], start, weights[3], flag_at(flags, 3, i), number_at(first, 3), second[3]
-    )
+        experts[3][i], start, number_at(weights, 3), flag_at(flags, 3, i), number_at(first, 3),
+        number_at(second, 3),
+    )  # fmt: skip
     met = max(max(met_a, met_b), max(met_c, met_d))
     return a, b, c, d, max(met, exponent_of(start))
 
@@ -53,12 +57,12 @@ def agree(
     Args:
         base: The base as it is stored.
         experts: A tuple of four arrays as they are stored.
-        weights: What changes are multiplied by, a tuple of float32.
+        weights: What changes are multiplied by, None or a tuple of float32.
         flags: What is kept of them, with the next two; see `rules`.
         first: None or a tuple of float32.
-        second: A tuple of float32.
+        second: None or a tuple of float32.
         shares: What each expert that agrees adds to the divisor.
-        scales: What its changes are multiplied by.
+        scales: What its changes are multiplied by, None or a tuple of float32.
         divides: Whether sums are divided.
         tie: The sign where votes cancel.
         scale: What the whole update is multiplied by.
@@ -74,10 +78,10 @@ def agree(
         cancels |= (vote == ZERO) & some
         sign = ONE if vote > ZERO else (-ONE if vote < ZERO else tie)
         a, b, c, d = a * sign, b * sign, c * sign, d * sign
-        total = a * scales[0] if a > ZERO else ZERO
-        total += b * scales[1] if b > ZERO else ZERO
-        total += c * scales[2] if c > ZERO else ZERO
-        total += d * scales[3] if d > ZERO else ZERO
+        total = times(a, number_at(scales, 0)) if a > ZERO else ZERO
+        total += times(b, number_at(scales, 1)) if b > ZERO else ZERO
+        total += times(c, number_at(scales, 2)) if c > ZERO else ZERO
+        total += times(d, number_at(scales, 3)) if d > ZERO else ZERO
         if divides:
             count = shares[0] if a > ZERO else ZERO
             count += shares[1] if b > ZERO else ZERO
@@ -100,10 +104,10 @@ def share_out(
     Args:
         base: The base as it is stored.
         experts: A tuple of four arrays as they are stored.
-        weights: What changes are multiplied by, a tuple of float32.
+        weights: What changes are multiplied by, None or a tuple of float32.
         flags: What is kept of them, with the next two; see `rules`.
         first: None or a tuple of float32.
-        second: A tuple of float32.
+        second: None or a tuple of float32.
         shares: How much each expert that agrees counts.
         least: The least divisor.
         scale: What the whole update is multiplied by.

@@ -1,13 +1,15 @@
-"""What loops in registers keep of a change, told by the types of a rule's three parts.
+"""What loops in registers keep of a change, told by the types of a rule's parts.
 
-- None, lows, highs: changes of at least the lower size that do not have the higher one, which is
-  NaN where there is none.
-- flags, None, factors: flagged changes, multiplied by a number.
-- flags, below, factors: flagged changes, divided by a number and multiplied by another.
+- None, None, None: everything.
+- None, lows, None: changes of at least a size, which is NaN where nothing is kept.
+- None, lows, highs: the same without those that have the higher size.
+- flags, below, factors: flagged changes, divided by a number if there is one, and multiplied by
+  another if there is one.
 
-Each part is a plain tuple with an item per expert, a float32 or an array of uint8 for flags: such
-tuples reach a compiled function without Python being asked what they are. Each function stands
-here twice, in Python for tests and for loops, one form for each kind of rule.
+Weights are None as well where they are all 1. Each part is a plain tuple with an item per expert,
+a float32 or an array of uint8 for flags: such tuples reach a compiled function without Python
+being asked what they are. Each function stands here twice, in Python for tests and for loops, one
+form for each kind of rule.
 """
 
 from collections.abc import Sequence
@@ -30,17 +32,17 @@ class Rule(NamedTuple):
 
     Args:
         at: Which entries.
-        weights: What changes are multiplied by.
+        weights: What changes are multiplied by, if by anything.
         flags: Which are kept, or None for those of some sizes.
-        first: The least sizes; with flags what is divided by, if anything is.
+        first: The least sizes, if there are any; with flags what is divided by.
         second: The sizes that are too large; with flags what is multiplied by.
     """
 
     at: slice
-    weights: Each
+    weights: Each | None
     flags: Each | None
     first: Each | None
-    second: Each
+    second: Each | None
 
     def arguments(self, block: Block) -> tuple[Any, ...]:
         """Return what loops take: the base, its experts, and what is kept of them.
@@ -48,12 +50,16 @@ class Rule(NamedTuple):
         Where there are fewer experts than loops work on, the base stands for the others: none of
         its changes is kept.
         """
-        absent = AT_ONCE - len(self.weights)
+        absent = AT_ONCE - len(block.experts)
         base = block.base[self.at]
         experts = (*(expert[self.at] for expert in block.experts), *(base,) * absent)
-        weights = (*self.weights, *(ZERO,) * absent)
-        rest = (self.flags, self.first, self.second)
-        return base, experts, weights, *(each and each + each[:1] * absent for each in rest)
+        rest = (self.weights, self.flags, self.first, self.second)
+        return base, experts, *(each and each + each[:1] * absent for each in rest)
+
+
+def each_of(numbers: Sequence[float]) -> Each | None:
+    """Return what each expert is multiplied by, None where that is 1 for all."""
+    return None if all(number == 1.0 for number in numbers) else tuple(map(np.float32, numbers))
 
 
 def four(numbers: Sequence[float]) -> Each:
@@ -93,27 +99,64 @@ def _number_at(numbers: Any, k: Any) -> Any:
     return nothing if isinstance(numbers, types.NoneType) else number
 
 
+def times(value: Any, number: Any) -> Any:
+    """Return a product, or the value itself without a number."""
+    return value if number is None else value * number
+
+
+@overload(times, inline="always")
+def _times(value: Any, number: Any) -> Any:
+    def alone(value: Any, number: Any) -> Any:
+        return value
+
+    def product(value: Any, number: Any) -> Any:
+        return value * number
+
+    return alone if isinstance(number, types.NoneType) else product
+
+
+def over(value: Any, number: Any) -> Any:
+    """Return a quotient, or the value itself without a number."""
+    return value if number is None else value / number
+
+
+@overload(over, inline="always")
+def _over(value: Any, number: Any) -> Any:
+    def alone(value: Any, number: Any) -> Any:
+        return value
+
+    def quotient(value: Any, number: Any) -> Any:
+        return value / number
+
+    return alone if isinstance(number, types.NoneType) else quotient
+
+
 def kept(change: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
     """Return what is kept of a change."""
-    if flag is None:
-        stays = abs(change) >= first and not abs(change) >= second
-        return change * weight if stays else ZERO
-    found = change * weight if flag else ZERO
-    return (found if first is None else found / first) * second
+    if flag is not None:
+        return times(over(times(change, weight) if flag else ZERO, first), second)
+    stays = first is None or abs(change) >= first
+    stays = stays and not (second is not None and abs(change) >= second)
+    return times(change, weight) if stays else ZERO
 
 
 @overload(kept)
 def _kept(change: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
+    def flagged(change: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
+        return times(over(times(change, weight) if flag else ZERO, first), second)
+
+    def whole(change: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
+        return times(change, weight)
+
+    def trimmed(change: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
+        return times(change, weight) if abs(change) >= first else ZERO
+
     def banded(change: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
         size = abs(change)
-        return change * weight if (size >= first) & ~(size >= second) else ZERO
+        return times(change, weight) if (size >= first) & ~(size >= second) else ZERO
 
-    def flagged(change: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
-        return change * weight * np.float32(flag) * second
-
-    def divided(change: Any, weight: Any, flag: Any, first: Any, second: Any) -> Any:
-        return change * weight * np.float32(flag) / first * second
-
-    if isinstance(flag, types.NoneType):
-        return banded
-    return flagged if isinstance(first, types.NoneType) else divided
+    if not isinstance(flag, types.NoneType):
+        return flagged
+    if isinstance(first, types.NoneType):
+        return whole
+    return trimmed if isinstance(second, types.NoneType) else banded

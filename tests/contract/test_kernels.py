@@ -178,29 +178,39 @@ def test_flags_are_what_draws_below_a_chance_say(start, length):
 
 @loop
 def each_kept(changes, weights, flags, first, second, found):
-    for k in range(len(weights)):
+    for k in range(len(found)):
         for i in range(len(changes)):
             flag, number = rules.flag_at(flags, k, i), rules.number_at(first, k)
-            found[k, i] = rules.kept(changes[i], weights[k], flag, number, second[k])
+            weight, other = rules.number_at(weights, k), rules.number_at(second, k)
+            found[k, i] = rules.kept(changes[i], weight, flag, number, other)
 
 
-@pytest.mark.parametrize("kind", ["sizes", "flags", "flags and divisors"])
+@pytest.mark.parametrize(
+    "kind", ["all", "sizes", "bands", "flags", "flags and factors", "flags and divisors"]
+)
 def test_loops_keep_what_a_rule_says(kind):
     changes = np.float32([-3.0, -1.5, -0.0, 0.5, 1.0, 1.5, 2.0, 7.0])
     weights, numbers = tuple(np.float32([1.0, 0.3])), tuple(np.float32([1.0, 0.7]))
     flags = tuple(np.uint8([[0, 1, 1, 0, 1, 0, 0, 1], [1, 0, 0, 1, 1, 1, 0, 0]]))
     rule = {
-        "sizes": (None, numbers, tuple(np.float32([2.0, math.nan]))),
-        "flags": (flags, None, numbers),
+        "all": (None, None, None),
+        "sizes": (None, tuple(np.float32([1.0, math.nan])), None),
+        "bands": (None, numbers, tuple(np.float32([2.0, math.nan]))),
+        "flags": (flags, None, None),
+        "flags and factors": (flags, None, numbers),
         "flags and divisors": (flags, numbers, weights),
     }[kind]
     compiled, plain = np.empty((2, 2, 8), np.float32)
-    each_kept(changes, weights, *rule, compiled)
-    each_kept.py_func(changes, weights, *rule, plain)
-    assert (compiled == plain).all()
+    for times in (None, weights):
+        each_kept(changes, times, *rule, compiled)
+        each_kept.py_func(changes, times, *rule, plain)
+        assert (compiled == plain).all()
     by_hand = {
-        "sizes": [0, -1.5, 0, 0, 1, 1.5, 0, 0],
+        "all": changes.tolist(),
+        "sizes": [-3, -1.5, 0, 0, 1, 1.5, 2, 7],
+        "bands": [0, -1.5, 0, 0, 1, 1.5, 0, 0],
         "flags": [0, -1.5, 0, 0, 1, 0, 0, 7],
+        "flags and factors": [0, -1.5, 0, 0, 1, 0, 0, 7],
         "flags and divisors": [0, -1.5, 0, 0, 1, 0, 0, 7],
     }
     assert compiled[0].tolist() == by_hand[kind]
