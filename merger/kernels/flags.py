@@ -1,7 +1,5 @@
 """Which entries of a tensor count, a bit each."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
 # A byte holds the flags of so many entries.
@@ -12,18 +10,10 @@ HELD_FLAGS = 1 << 27
 HELD_SPREADS = 1 << 24
 
 
-def pack(parts: Iterable[tuple[int, np.ndarray]], length: int) -> np.ndarray:
-    """Return the flags of a tensor in bits.
-
-    Args:
-        parts: Each with the place of its first flag, a multiple of 8.
-        length: How many flags there are.
-    """
-    found = np.empty(-(-length // PACK), np.uint8)
-    for start, flags in parts:
-        at = start // PACK
-        found[at : at - (-len(flags) // PACK)] = np.packbits(flags, bitorder="little")
-    return found
+def put(packed: np.ndarray, start: int, flags: np.ndarray) -> None:
+    """Put the flags of a part of a tensor, which begins at a multiple of 8, in bits."""
+    at = start // PACK
+    packed[at : at - (-len(flags) // PACK)] = np.packbits(flags, bitorder="little")
 
 
 def unpack(packed: np.ndarray, start: int, stop: int) -> np.ndarray:

@@ -39,7 +39,7 @@ def gather(
         for i in range(len(few)):
             is_near[i] = np.uint32(few[i] - low) <= span
         for i in range(len(few)):
-            over += ONE if few[i] >= low else np.uint32(0)
+            over = np.uint32(over + np.uint32(few[i] >= low))
         reached += over
         for i in found[: find(marks, some, found)]:
             if filled < len(bits):

@@ -6,10 +6,13 @@ from typing import Protocol
 import numpy as np
 
 from merger.kernels.draws import chance_flags, even_flags
-from merger.kernels.flags import HELD_FLAGS, PACK, pack, unpack
+from merger.kernels.flags import HELD_FLAGS, PACK, put, unpack
 from merger.kernels.ranks import Ranker
 from merger.kernels.sizes import CHUNKS, magnitudes
 from merger.sums import CHUNK
+
+# Entries that are drawn and added up together: whole chunks.
+PART = CHUNKS * CHUNK
 
 
 class Lots(Protocol):
@@ -93,8 +96,24 @@ class HeldLots:
         size = len(experts) * len(base) // PACK
         self._packed: list[np.ndarray] | None = None
         if size <= HELD_FLAGS or lots.step > 1:
-            self._packed = [_packed(lots, i, row, base) for i, row in enumerate(experts)]
+            self._packed = [np.empty(-(-len(base) // PACK), np.uint8) for _ in experts]
+            self._fill(experts, base)
         self.nbytes = size if self._packed is not None else 0
+
+    def _fill(self, experts: Sequence[np.ndarray], base: np.ndarray) -> None:
+        # Whole rows, and whole bytes.
+        step = max(1, PART // (PACK * self._lots.step)) * PACK * self._lots.step
+        for i, expert in enumerate(experts):
+            for start in range(0, len(base), step):
+                at = slice(start, start + step)
+                self._draw(i, expert[at], base[at], start)
+
+    def _draw(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
+        """Draw flags from `start` on, a multiple of 8, and hold them if any are held."""
+        flags = self._lots.flags(i, expert, base, start)
+        if self._packed is not None:
+            put(self._packed[i], start, flags)
+        return flags
 
     def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
         """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
@@ -123,26 +142,23 @@ class KnownLots(HeldLots):
         super().__init__(lots, experts, base)
         self.factors = self._factors(experts, base, weights)
 
+    def _fill(self, experts: Sequence[np.ndarray], base: np.ndarray) -> None:
+        # What goes by rows is drawn before sums are made, which do not; other lots are meanwhile.
+        if self._lots.step > 1:
+            super()._fill(experts, base)
+
     def _factors(
         self, experts: Sequence[np.ndarray], base: np.ndarray, weights: Sequence[float]
     ) -> list[float]:
         """Return what gives each expert's kept entries the sum of magnitudes that all had."""
         whole, left = [0.0] * len(experts), [0.0] * len(experts)
-        step = CHUNKS * CHUNK
-        for start in range(0, len(base), step):
-            origin = base[start : start + step]
+        look = self.flags if self._lots.step > 1 else self._draw
+        for start in range(0, len(base), PART):
+            origin = base[start : start + PART]
             for i, (expert, weight) in enumerate(zip(experts, weights, strict=True)):
-                few = expert[start : start + step]
-                flags = self.flags(i, few, origin, start)
+                few = expert[start : start + PART]
+                flags = look(i, few, origin, start)
                 for sums in magnitudes(few, origin, weight, flags):
                     whole[i], left[i] = whole[i] + sums[0], left[i] + sums[1]
         both = zip(whole, left, strict=True)
         return [all_had / has if has > 0.0 else 1.0 for all_had, has in both]
-
-
-def _packed(lots: Lots, i: int, expert: np.ndarray, base: np.ndarray) -> np.ndarray:
-    # Whole rows, and whole bytes.
-    step = max(1, CHUNKS * CHUNK // (PACK * lots.step)) * PACK * lots.step
-    parts = (slice(start, start + step) for start in range(0, len(base), step))
-    drawn = ((at.start, lots.flags(i, expert[at], base[at], at.start)) for at in parts)
-    return pack(drawn, len(base))

@@ -31,17 +31,25 @@ multiply: Any = intrinsic(_multiply)
 
 
 @loop
+def turn(a: Any, b: Any, c: Any, d: Any, key_0: Any, key_1: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the four words of one round; all are uint64."""
+    high_0, low_0 = multiply(MULTIPLY_0, a)
+    high_1, low_1 = multiply(MULTIPLY_1, c)
+    return high_1 ^ b ^ key_0, low_1, high_0 ^ d ^ key_1, low_0
+
+
+@loop
 def words(key: Any, stream: Any, count: Any) -> tuple[Any, Any, Any, Any]:
     """Return the four words of one count; all are uint64."""
-    # The counter goes up before it is used, as numpy's does.
-    a, b, c, d = count + np.uint64(1), np.uint64(0), np.uint64(0), np.uint64(0)
-    key_0, key_1 = key, stream
-    for _ in range(ROUNDS):
-        high_0, low_0 = multiply(MULTIPLY_0, a)
-        high_1, low_1 = multiply(MULTIPLY_1, c)
-        a, b, c, d = high_1 ^ b ^ key_0, low_1, high_0 ^ d ^ key_1, low_0
-        key_0 += ADD_0
-        key_1 += ADD_1
+    key_0, key_1, zero = key, stream, np.uint64(0)
+    # The counter goes up before it is used, as numpy's does. Of the first two rounds, one product
+    # is 0 and another the same for all counts: seen alone, they are computed once.
+    a, b, c, d = turn(count + np.uint64(1), zero, zero, zero, key_0, key_1)
+    key_0, key_1 = key_0 + ADD_0, key_1 + ADD_1
+    a, b, c, d = turn(a, b, c, d, key_0, key_1)
+    for _ in range(ROUNDS - 2):
+        key_0, key_1 = key_0 + ADD_0, key_1 + ADD_1
+        a, b, c, d = turn(a, b, c, d, key_0, key_1)
     return a, b, c, d
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from merger.cuts import EVERYTHING, NOTHING, Cut, survives
 from merger.kernels.counting import UNSIGNED
-from merger.kernels.flags import HELD_SPREADS, pack, unpack
+from merger.kernels.flags import HELD_SPREADS, PACK, put, unpack
 from merger.kernels.one_pass import Row
 from merger.kernels.spreads import variance
 from merger.kernels.stored_counts import PART, StoredCounts
@@ -39,8 +39,9 @@ class Selected:
             self._held = list(self._spreads())
         differing = sum(int(np.count_nonzero(row)) for _, row in self._spreads())
         cut = self._cut(int(share * differing))
-        chosen = ((start, survives(row, cut, start)) for start, row in self._spreads())
-        self._packed = pack(chosen, len(base))
+        self._packed = np.empty(-(-len(base) // PACK), np.uint8)
+        for start, row in self._spreads():
+            put(self._packed, start, survives(row, cut, start))
         self.nbytes = self._packed.nbytes
         # Only the flags are kept: the tensors stay where they are.
         del self._experts, self._base, self._held
