@@ -57,7 +57,7 @@ class Rule(NamedTuple):
         return base, experts, *(each and each + each[:1] * absent for each in rest)
 
 
-def each_of(numbers: Sequence[float]) -> Each | None:
+def each_of(numbers: Sequence[Any]) -> Each | None:
     """Return what each expert is multiplied by, None where that is 1 for all."""
     return None if all(number == 1.0 for number in numbers) else tuple(map(np.float32, numbers))
 
