@@ -16,6 +16,7 @@ from merger.footprint import pieces_at_once
 from merger.inputs import CheckpointInputs, Inputs, is_finite
 from merger.kernels.choice import FastForms
 from merger.lazy import Tensor, torch
+from merger.passes import survey_block
 from merger.pieces import BLOCK, Piece, cut_up
 from merger.plan import BASE, Plan, TensorPlan
 from merger.progress import Report, check_cancel
@@ -66,7 +67,8 @@ def prepare(
     survey = Survey(plan, inputs, cache, report, cancel, fast)
     prepared = Prepared(plan, inputs, survey, fast, cancel, device)
     if any(use.feed.surveyed for stage in plan.stages for use in stage.method.feeds):
-        longest = min(BLOCK, max((tensor.numel for tensor in plan.merged), default=0))
+        block = survey_block(device.name)
+        longest = min(block, max((tensor.numel for tensor in plan.merged), default=0))
         device.run(survey.take, partial(prepared.bytes_for, None, longest), "")
     else:
         survey.take()

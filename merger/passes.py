@@ -97,9 +97,7 @@ class Passes(ABC):
     ) -> Iterator[Serving]:
         """Yield the pieces of some tensors; always the same ones, whatever the engine's blocks."""
         tensors = list(tensors)
-        if self.inputs.device != "cpu":
-            # A GPU waits for calls, not for room in a cache.
-            block = max(block, LONG_BLOCK)
+        block = max(block, survey_block(self.inputs.device))
         total, done = sum(t.numel for t in tensors), 0
         for tensor in tensors:
             for piece in cut_up(tensor, self.plan.scope_at(tensor.settings), block):
@@ -110,6 +108,12 @@ class Passes(ABC):
                 # Threads that help go over the same pieces, and say nothing.
                 if self._report and len(tensors) > 1 and get_ident() == self._teller:
                     self._report(Progress(done, total, "values", note))
+
+
+def survey_block(device: Any) -> int:
+    """Return how many entries a statistic looks at together, on the processor or on a GPU."""
+    # A GPU waits for calls, not for room in a cache.
+    return BLOCK if device == "cpu" else LONG_BLOCK
 
 
 def place_of(stage: Stage) -> tuple[str, int]:
