@@ -94,6 +94,18 @@ def forget_pages(folder: Path) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+def recall_pages(folder: Path) -> None:
+    """Read the files of a folder, so that they are in the system's cache.
+
+    Some systems drop what nobody has read for some seconds, though there is memory enough.
+    """
+    buffer = bytearray(1 << 23)
+    for path in folder.rglob("*.safetensors"):
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+
 def report(prepare: Callable[[Path, Path, int], Callable[[], Any]]) -> None:
     """Measure what the command line names, and print it as JSON.
 
@@ -105,5 +117,8 @@ def report(prepare: Callable[[Path, Path, int], Callable[[], Any]]) -> None:
     call = prepare(Path(config), Path(out), int(threads))
     if temperature == "cold":
         forget_pages(Path(config).parent)
+    else:
+        recall_pages(Path(config).parent)
+    # At last, because it does not stay: see there.
     claim_memory(Path(config).parent)
     print("\n" + json.dumps(measure(call)))
