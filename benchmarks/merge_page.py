@@ -14,16 +14,18 @@ merge by the same settings (mergekit's dialect), write the whole folder, and say
 themselves; mergekit 0.1.5 writes asynchronously, copies the tokenizer, and computes in bfloat16,
 which is its default and its fastest.
 
-Two processors of a virtual machine: at times the work of others halves their speed, so numbers are
-compared within one row only, whose runs took turns. Before the clock starts, memory as large as
-three models is touched and given back. Hosts take free memory away within seconds, and getting it
-again costs as much as writing a model: without that, floors of equal bytes differed by four and
-more, and mergekit's linear merge took up to twice as long. Ratios of the cheapest merges still
-depend on how the system happens to hold the files: on one day linear was 2.6, 3.5 and 5.6 times
-faster at 300 M, and 0.9 to 2.2 times the floor. The table of cold files is older; on two threads
-so are Breadcrumbs, SCE with a selection, DELLA and Karcher, and all others but linear are of one
-run each, on a floor of one thread. SCE reads everything twice, DARE too where it restores sums of
-magnitudes.
+Two processors of a virtual machine: at times the work of others halves their speed, so numbers
+are compared within one row only, whose runs took turns. Before the clock starts, all inputs are
+read, and memory as large as three models is touched and given back: this system drops files that
+nobody has read for some seconds, and its host takes free memory away, and whose turn it was
+decided who paid for that. Ratios of cheap merges still depend on how the system holds the files,
+and so does the floor, which copies what it reads where ours maps it: on other days linear was
+2.6 to 5.6 times faster at 300 M. At 300 M rows of linear, task arithmetic, slerp, DARE-TIES, SCE
+and, on one thread, Model Stock are medians of three runs; at 1,100 M slerp and linear are
+medians of two; the other rows at 1,100 M and on two threads, and cold files, are older and of
+one run. SCE reads everything twice, DARE too where it restores sums of magnitudes. mergekit's
+slerp works along the second axis of a matrix: on the wider ones of 1,100 M it takes a third of
+the time for each entry.
 
 - *× faster*: mergekit's processor time over ours, or on two threads its time by the clock over
   ours; in brackets what is aimed at.
