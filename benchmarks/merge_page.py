@@ -24,8 +24,7 @@ and so does the floor, which copies what it reads where ours maps it: on other d
 and, on one thread, Model Stock are medians of three runs; at 1,100 M slerp and linear are
 medians of two; the other rows at 1,100 M and on two threads, and cold files, are older and of
 one run. SCE reads everything twice, DARE too where it restores sums of magnitudes. mergekit's
-slerp works along the second axis of a matrix: on the wider ones of 1,100 M it takes a third of
-the time for each entry.
+slerp takes a third to a half of the time for each entry at 1,100 M; why, we do not know.
 
 - *× faster*: mergekit's processor time over ours, or on two threads its time by the clock over
   ours; in brackets what is aimed at.
