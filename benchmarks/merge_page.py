@@ -20,11 +20,12 @@ read, and memory as large as three models is touched and given back: this system
 nobody has read for some seconds, and its host takes free memory away, and whose turn it was
 decided who paid for that. Ratios of cheap merges still depend on how the system holds the files,
 and so does the floor, which copies what it reads where ours maps it: on other days linear was
-2.6 to 5.6 times faster at 300 M. At 300 M rows of linear, task arithmetic, slerp, DARE-TIES, SCE
-and, on one thread, Model Stock are medians of three runs; at 1,100 M slerp and linear are
-medians of two; the other rows at 1,100 M and on two threads, and cold files, are older and of
+2.6 to 5.6 times faster at 300 M. Linear, slerp and, at 300 M, task arithmetic, DARE-TIES, SCE
+and, on one thread, Model Stock are medians of three runs; the other rows at 300 M on one thread
+are of one, and the other rows at 1,100 M and on two threads, and cold files, are older and of
 one run. SCE reads everything twice, DARE too where it restores sums of magnitudes. mergekit's
-slerp takes a third to a half of the time for each entry at 1,100 M; why, we do not know.
+slerp takes about half the time for each entry at 1,100 M (7.3 s in one series, 13.0 s in
+another); why, we do not know.
 
 - *× faster*: mergekit's processor time over ours, or on two threads its time by the clock over
   ours; in brackets what is aimed at.
