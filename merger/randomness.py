@@ -12,6 +12,11 @@ import json
 
 import numpy as np
 
+# What a round multiplies by, what the two halves of a key grow by after it, and how many rounds
+# there are (Salmon et al., 2011); numpy has the same, and does not say them.
+MULTIPLY = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+ADD = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+ROUNDS = 10
 # Bytes of a count.
 PER_COUNT = 32
 UNIT = np.float32(2.0**-24)

@@ -7,9 +7,9 @@ and the upper half of one is put together from halves of its factors.
 from collections.abc import Sequence
 from typing import Any
 
-from merger.devices.philox import ADD, MULTIPLY, ROUNDS, compiled_words
+from merger.devices.philox import compiled_words
 from merger.lazy import Tensor, torch
-from merger.randomness import PER_COUNT, UNIT
+from merger.randomness import ADD, MULTIPLY, PER_COUNT, ROUNDS, UNIT
 
 LOWER = (1 << 32) - 1
 # Counts at a time, of all experts together: enough to keep a GPU busy, and it needs a dozen

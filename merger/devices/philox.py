@@ -9,10 +9,8 @@ from typing import Any
 
 from merger.devices.shortage import is_shortage
 from merger.lazy import Tensor, torch
+from merger.randomness import ADD, MULTIPLY, ROUNDS
 
-MULTIPLY = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
-ADD = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
-ROUNDS = 10
 CODE = f"""
 template <typename T>
 void words(T count, T key, T stream, T& first, T& second, T& third, T& fourth) {{

@@ -2,6 +2,9 @@
 
 bfloat16 lies in arrays of uint16, float32 in arrays of its own kind. `widen` and `narrow` stand
 here twice: for numpy, which tests compare with torch, and for loops, one form for each dtype.
+
+In loops any operation on two short integers gives a long one, which takes twice the room in a
+register: so what is short is cast back at each step.
 """
 
 from typing import Any
@@ -40,8 +43,6 @@ def exponent_of(value: Any) -> Any:
     """Return the exponent of a float32 as its bits; `WORST` for what is not finite.
 
     Only exponents are compared: among all bits, a sign would make any number the larger one.
-    Sums and products of short integers are long ones here, which take twice the room in a
-    register: so what is short is said to be, here and below.
     """
     return np.uint32(bits_of(value) & WORST)
 

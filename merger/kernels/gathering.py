@@ -7,8 +7,6 @@ import numpy as np
 from merger.kernels.loop import loop
 from merger.kernels.marks import AT_ONCE, find
 
-ONE = np.uint32(1)
-
 
 @loop
 def gather(

@@ -8,10 +8,10 @@ from numba import types
 from numba.extending import intrinsic
 
 from merger.kernels.loop import loop
+from merger.randomness import ADD, MULTIPLY, ROUNDS
 
-MULTIPLY_0, MULTIPLY_1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
-ADD_0, ADD_1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
-ROUNDS = 10
+MULTIPLY_0, MULTIPLY_1 = map(np.uint64, MULTIPLY)
+ADD_0, ADD_1 = map(np.uint64, ADD)
 
 
 def _multiply(typing_context: Any, left: Any, right: Any) -> Any:
