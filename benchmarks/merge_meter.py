@@ -5,6 +5,7 @@ import json
 import mmap
 import os
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any
 PAUSE = 0.002
 # What is written, and what mergekit holds of it at once.
 CLAIMED_MODELS = 3
+WRITTEN = 1 << 20
 
 
 class AnonymousPeak:
@@ -70,7 +72,7 @@ def measure(call: Callable[[], Any]) -> dict[str, float]:
 
 
 def claim_memory(family: Path) -> None:
-    """Touch free memory as large as a few models, and give it back.
+    """Touch free memory as large as a few models, and pages for files; give both back.
 
     The host of a virtual machine takes free memory away within seconds, and getting it again costs
     as much as writing a model: by turns one program or another would pay for that.
@@ -79,6 +81,11 @@ def claim_memory(family: Path) -> None:
     with mmap.mmap(-1, min(CLAIMED_MODELS * model, free_bytes() // 2)) as room:
         for start in range(0, len(room), mmap.PAGESIZE):
             room[start] = 1
+    # The system takes pages of files from elsewhere: those of a file just removed come first.
+    few = bytes(WRITTEN)
+    with tempfile.TemporaryFile(dir=family, buffering=0) as file:
+        for _ in range(0, model, WRITTEN):
+            file.write(few)
 
 
 def free_bytes() -> int:
