@@ -16,7 +16,8 @@ from typing import Any
 PAUSE = 0.002
 # What is written, and what mergekit holds of it at once.
 CLAIMED_MODELS = 3
-WRITTEN = 1 << 20
+# Shorter writes make shorter runs of pages, and longer ones do not find these again.
+WRITTEN = 8 << 20
 
 
 class AnonymousPeak:
