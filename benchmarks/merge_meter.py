@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any
 
 PAUSE = 0.002
-# What is written, and what mergekit holds of it at once.
-CLAIMED_MODELS = 3
+# More than mergekit holds of cheap merges would only make the host take it all away sooner.
+CLAIMED_MODELS = 1
 # Shorter writes make shorter runs of pages, and longer ones do not find these again.
 WRITTEN = 8 << 20
 
