@@ -50,11 +50,9 @@ class Drops(Keeper):
         step = max(1, PART // self.step) * self.step
         for start in range(0, len(block.base), step):
             at = slice(start, start + step)
-            rows, base = (expert[at] for expert in block.experts), block.base[at]
-            flags = tuple(
-                self._lots.flags(i, row, base, block.start + start) for i, row in enumerate(rows)
-            )
-            yield Rule(at, weights, flags, below, factors)
+            rows, base = [expert[at] for expert in block.experts], block.base[at]
+            marks = self._lots.marks(rows, base, block.start + start)
+            yield Rule(at, weights, marks, below, factors)
 
     def keep(
         self, i: int, expert: np.ndarray, base: np.ndarray, start: int, kept: np.ndarray

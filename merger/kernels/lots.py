@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from merger.kernels.draws import chance_flags, even_flags
-from merger.kernels.flags import HELD_FLAGS, PACK, put, unpack
+from merger.kernels.flags import HELD_FLAGS, PACK, marks_of, put, unpack
 from merger.kernels.ranks import Ranker
 from merger.kernels.sizes import CHUNKS, magnitudes
 from merger.sums import CHUNK
@@ -27,8 +27,15 @@ class Lots(Protocol):
         """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
         ...
 
+    def marks(self, experts: Sequence[np.ndarray], base: np.ndarray, start: int) -> np.ndarray:
+        """Return a byte for each entry, with bit i for expert i of up to eight."""
+        found = np.zeros(len(base), np.uint8)
+        for i, expert in enumerate(experts):
+            found |= self.flags(i, expert, base, start) << np.uint8(i)
+        return found
 
-class EvenLots:
+
+class EvenLots(Lots):
     """Keeps each entry of an expert with the same chance.
 
     Args:
@@ -50,7 +57,7 @@ class EvenLots:
         return found
 
 
-class RankedLots:
+class RankedLots(Lots):
     """Keeps each entry of an expert with a chance that its rank in its row decides.
 
     Args:
@@ -80,7 +87,7 @@ class RankedLots:
         return found
 
 
-class HeldLots:
+class HeldLots(Lots):
     """Lots that are drawn once for a whole tensor and held as bits, if they are not too many.
 
     Args:
@@ -94,9 +101,9 @@ class HeldLots:
     def __init__(self, lots: Lots, experts: Sequence[np.ndarray], base: np.ndarray) -> None:
         self._lots = lots
         size = len(experts) * len(base) // PACK
-        self._packed: list[np.ndarray] | None = None
+        self._packed: np.ndarray | None = None
         if size <= HELD_FLAGS or lots.step > 1:
-            self._packed = [np.empty(-(-len(base) // PACK), np.uint8) for _ in experts]
+            self._packed = np.empty((len(experts), -(-len(base) // PACK)), np.uint8)
             self._fill(experts, base)
         self.nbytes = size if self._packed is not None else 0
 
@@ -120,6 +127,12 @@ class HeldLots:
         if self._packed is None:
             return self._lots.flags(i, expert, base, start)
         return unpack(self._packed[i], start, start + len(base))
+
+    def marks(self, experts: Sequence[np.ndarray], base: np.ndarray, start: int) -> np.ndarray:
+        """Return a byte for each entry, with bit i for expert i of up to eight."""
+        if self._packed is None:
+            return self._lots.marks(experts, base, start)
+        return marks_of(self._packed, start, start + len(base))
 
 
 class KnownLots(HeldLots):

@@ -6,10 +6,10 @@
 - flags, below, factors: flagged changes, divided by a number if there is one, and multiplied by
   another if there is one.
 
-Weights are None as well where they are all 1. Each part is a plain tuple with an item per expert,
-a float32 or an array of uint8 for flags: such tuples reach a compiled function without Python
-being asked what they are. Each function stands here twice, in Python for tests and for loops, one
-form for each kind of rule.
+Weights are None as well where they are all 1. Flags are one array of uint8, whose bit k says
+whether expert k is kept; each other part is a plain tuple with a float32 per expert: such tuples
+reach a compiled function without Python being asked what they are. Each function stands here
+twice, in Python for tests and for loops, one form for each kind of rule.
 """
 
 from collections.abc import Sequence
@@ -33,14 +33,14 @@ class Rule(NamedTuple):
     Args:
         at: Which entries.
         weights: What changes are multiplied by, if by anything.
-        flags: Which are kept, or None for those of some sizes.
+        flags: Which are kept, a bit per expert, or None for those of some sizes.
         first: The least sizes, if there are any; with flags what is divided by.
         second: The sizes that are too large; with flags what is multiplied by.
     """
 
     at: slice
     weights: Each | None
-    flags: Each | None
+    flags: np.ndarray | None
     first: Each | None
     second: Each | None
 
@@ -53,8 +53,10 @@ class Rule(NamedTuple):
         absent = AT_ONCE - len(block.experts)
         base = block.base[self.at]
         experts = (*(expert[self.at] for expert in block.experts), *(base,) * absent)
-        rest = (self.weights, self.flags, self.first, self.second)
-        return base, experts, *(each and each + each[:1] * absent for each in rest)
+        weights, first, second = (
+            each and each + each[:1] * absent for each in (self.weights, self.first, self.second)
+        )
+        return base, experts, weights, self.flags, first, second
 
 
 def each_of(numbers: Sequence[Any]) -> Each | None:
@@ -68,8 +70,8 @@ def four(numbers: Sequence[float]) -> Each:
 
 
 def flag_at(flags: Any, k: Any, i: Any) -> Any:
-    """Return expert k's flag at entry i, None without flags."""
-    return None if flags is None else flags[k][i]
+    """Return whether expert k is kept at entry i, None without flags."""
+    return None if flags is None else flags[i] & (1 << k) != 0
 
 
 @overload(flag_at, inline="always")
@@ -78,7 +80,7 @@ def _flag_at(flags: Any, k: Any, i: Any) -> Any:
         return None
 
     def flag(flags: Any, k: Any, i: Any) -> Any:
-        return flags[k][i]
+        return np.uint8(flags[i] & np.uint8(1 << k)) != np.uint8(0)
 
     return nothing if isinstance(flags, types.NoneType) else flag
 

@@ -7,12 +7,13 @@ import numpy as np
 from merger.cuts import EVERYTHING, NOTHING, Cut, survives
 from merger.kernels.counting import UNSIGNED
 from merger.kernels.flags import HELD_SPREADS, PACK, put, unpack
+from merger.kernels.lots import Lots
 from merger.kernels.one_pass import Row
 from merger.kernels.spreads import variance
 from merger.kernels.stored_counts import PART, StoredCounts
 
 
-class Selected:
+class Selected(Lots):
     """Entries that count for every expert, remembered while their tensor is merged.
 
     Args:
@@ -49,6 +50,10 @@ class Selected:
     def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
         """Return 1 for entries that are selected and 0 for others, from `start` on."""
         return self.at(start, start + len(base))
+
+    def marks(self, experts: Sequence[np.ndarray], base: np.ndarray, start: int) -> np.ndarray:
+        """Return a byte for each entry, with all bits where it is selected and none elsewhere."""
+        return self.at(start, start + len(base)) * np.uint8(255)
 
     def at(self, start: int, stop: int) -> np.ndarray:
         """Return 1 for entries that are selected and 0 for others."""

@@ -191,7 +191,7 @@ def each_kept(changes, weights, flags, first, second, found):
 def test_loops_keep_what_a_rule_says(kind):
     changes = np.float32([-3.0, -1.5, -0.0, 0.5, 1.0, 1.5, 2.0, 7.0])
     weights, numbers = tuple(np.float32([1.0, 0.3])), tuple(np.float32([1.0, 0.7]))
-    flags = tuple(np.uint8([[0, 1, 1, 0, 1, 0, 0, 1], [1, 0, 0, 1, 1, 1, 0, 0]]))
+    flags = np.uint8([2, 1, 1, 2, 3, 2, 0, 1])
     rule = {
         "all": (None, None, None),
         "sizes": (None, tuple(np.float32([1.0, math.nan])), None),
@@ -280,6 +280,21 @@ def test_lots_of_a_long_tensor_are_remembered_as_they_were_drawn(columns, monkey
             part = slice(start, stop)
             flags = known.flags(0, expert.numpy()[part], base.numpy()[part], start)
             assert np.array_equal(flags, expected.numpy()[part])
+
+
+@pytest.mark.parametrize("most", [lots.HELD_FLAGS, 0])
+def test_marks_of_some_experts_are_the_flags_of_each(most, monkeypatch):
+    monkeypatch.setattr(lots, "HELD_FLAGS", most)
+    experts, base = np.ones((8, 1000), np.float32), np.zeros(1000, np.float32)
+    drawn = lots.EvenLots(range(8), np.linspace(0, 1, 8))
+    held = lots.HeldLots(drawn, list(experts), base)
+    for start, stop in ((0, 1000), (8, 9), (13, 999), (990, 1000)):
+        part = slice(start, stop)
+        expected = np.stack([uniforms(i, start, stop) < np.float32(i / 7) for i in range(8)])
+        for one in (drawn, held):
+            marks = one.marks(list(experts[:, part]), base[part], start)
+            bits_of_each = marks >> np.arange(8, dtype=np.uint8)[:, None] & 1
+            assert np.array_equal(bits_of_each, expected)
 
 
 @pytest.mark.parametrize("name", FASTER)
