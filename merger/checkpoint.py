@@ -117,21 +117,28 @@ class FileCheckpoint:
         except OSError:
             now = None
         if now != self._files[path]:
-            raise SourceError(
-                f"{path} changed while it was being read.",
-                "Start again when nothing writes to it any more.",
-            )
+            raise _changed(path)
 
     def _map(self, path: Path) -> MappedFile:
         with self._lock:
             if path not in self._maps:
                 try:
-                    self._maps[path] = MappedFile(path)
+                    file = MappedFile(path)
                 except SourceError:
                     # One that was emptied a moment ago cannot be mapped, which is not the point.
                     self._check_file(path)
                     raise
+                if len(file.data) != self._files[path][0]:
+                    raise _changed(path)
+                self._maps[path] = file
             return self._maps[path]
+
+
+def _changed(path: Path) -> SourceError:
+    return SourceError(
+        f"{path} changed while it was being read.",
+        "Start again when nothing writes to it any more.",
+    )
 
 
 class MemoryCheckpoint:

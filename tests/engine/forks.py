@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 # SIGPROF ends a process as SIGKILL does, and a timer over processor time sends it wherever the
 # process is, however busy the machine.
 SCRIPT = """
-import json, os, resource, signal, sys, tempfile
+import json, os, resource, signal, sys, tempfile, traceback
 from pathlib import Path
 from merger.engine import merge
 from merger.errors import MergeError
@@ -53,7 +53,11 @@ for job in jobs:
     if os.fork() == 0:
         try:
             run(job, here)
+        except BaseException:
+            # What is not an error of the library is one of the library.
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(0)
     os.close(here)
     with os.fdopen(there) as pipe:
@@ -97,5 +101,5 @@ def run(*jobs: dict[str, Any]) -> list[End]:
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    assert not done.stderr
+    assert not done.stderr, done.stderr
     return [End(*json.loads(line)) for line in done.stdout.splitlines()]
