@@ -11,6 +11,8 @@ from merger.sums import CHUNK
 # Long enough to keep the overhead small, short enough to stay in the cache. Statistics are taken
 # over blocks of this length whatever the engine's own blocks are.
 BLOCK = 8 * CHUNK
+# For loops that see to the cache themselves: fewer calls, and not much memory.
+LOOP_BLOCK = 4 * BLOCK
 # For loops that hold nothing but their result: a system hands out and takes back large areas of
 # memory and of files in fewer steps.
 LONG_BLOCK = 8 * BLOCK

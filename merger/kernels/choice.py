@@ -18,7 +18,7 @@ from merger.inputs import CheckpointInputs
 from merger.kernels.block import Block
 from merger.kernels.forms import Forms
 from merger.lazy import Tensor, torch
-from merger.pieces import BLOCK, LONG_BLOCK, Piece
+from merger.pieces import BLOCK, LONG_BLOCK, LOOP_BLOCK, Piece
 from merger.plan import BASE, Plan, TensorPlan
 from merger.settings import Stage
 from merger.signature import FeedUse, Of
@@ -73,11 +73,13 @@ class FastForms:
         """Return how many entries a block may have at most.
 
         Sums are made in registers and take no room but their result's, so that long blocks only
-        save calls; whatever else holds rows of numbers does better with short ones.
+        save calls; other loops go through a block in parts of their own. What stands whole in
+        memory at each step does better with short ones.
         """
-        sums = self._plan.method.linear is not None
-        fast = all(self.scope(tensor) is not None for tensor in self._plan.merged)
-        return LONG_BLOCK if sums and fast and self._plan.merged else BLOCK
+        merged = self._plan.merged
+        if not merged or any(self.scope(tensor) is None for tensor in merged):
+            return BLOCK
+        return LONG_BLOCK if self._plan.method.linear is not None else LOOP_BLOCK
 
     def beside(self) -> int:
         """Return how many bytes a worker takes beside its block, at most."""

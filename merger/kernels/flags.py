@@ -1,10 +1,6 @@
 """Which entries of a tensor count, a bit each."""
 
-from typing import Any
-
 import numpy as np
-
-from merger.kernels.loop import loop
 
 # A byte holds the flags of so many entries.
 PACK = 8
@@ -25,26 +21,3 @@ def unpack(packed: np.ndarray, start: int, stop: int) -> np.ndarray:
     few = packed[start // PACK : -(-stop // PACK)]
     skip = start % PACK
     return np.unpackbits(few, bitorder="little")[skip : skip + stop - start]
-
-
-@loop
-def _spread(packed: Any, marks: Any) -> None:
-    # A byte eight times, of which each keeps another bit: that bit decides whether 127 more reach
-    # the highest bit.
-    copies, picks = np.uint64(0x0101010101010101), np.uint64(0x8040201008040201)
-    rest, high = np.uint64(0x7F7F7F7F7F7F7F7F), np.uint64(0x8080808080808080)
-    for k in range(len(packed)):
-        down, row = np.uint64(7 - k), packed[k]
-        for i in range(len(row)):
-            one_each = (np.uint64(row[i]) * copies) & picks
-            found = ((one_each + rest) & high) >> down
-            marks[i] = found if k == 0 else marks[i] | found
-
-
-def marks_of(packed: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Return a byte for each entry from start to stop, with bit k for row k of up to eight."""
-    few = packed[:, start // PACK : -(-stop // PACK)]
-    found = np.empty(few.shape[1], "<u8")
-    _spread(few, found)
-    skip = start % PACK
-    return found.view(np.uint8)[skip : skip + stop - start]

@@ -5,14 +5,15 @@ from typing import Protocol
 
 import numpy as np
 
+from merger.kernels.byte_marks import marks_of
 from merger.kernels.draws import chance_flags, even_flags
-from merger.kernels.flags import HELD_FLAGS, PACK, marks_of, put, unpack
+from merger.kernels.flags import HELD_FLAGS, PACK, put, unpack
 from merger.kernels.ranks import Ranker
 from merger.kernels.sizes import CHUNKS, magnitudes
 from merger.sums import CHUNK
 
 # Entries that are drawn and added up together: whole chunks.
-PART = CHUNKS * CHUNK
+PART = 2 * CHUNKS * CHUNK
 
 
 class Lots(Protocol):

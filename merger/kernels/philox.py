@@ -5,17 +5,15 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from merger.kernels.loop import loop
+from merger.kernels.loop import inside, loop
 from merger.randomness import ADD, MULTIPLY, ROUNDS
 
 MULTIPLY_0, MULTIPLY_1 = map(np.uint64, MULTIPLY)
 ADD_0, ADD_1 = map(np.uint64, ADD)
 ZERO, ONE = np.uint64(0), np.uint64(1)
-# Only what stands in a loop itself can be done for several counts at once.
-inside: Any = njit(nogil=True, forceinline=True)
 
 
 def _whole(builder: Any, left: Any, right: Any) -> tuple[Any, Any]:

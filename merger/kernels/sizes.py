@@ -6,32 +6,43 @@ from typing import Any
 import numpy as np
 
 from merger.kernels.bits import widen
-from merger.kernels.loop import loop
+from merger.kernels.loop import inside, loop
 from merger.sums import CHUNK, LANES
 
 # So many chunks at once stay in the cache of a processor.
 CHUNKS = 4
+FEW = 4 * LANES
+STEP = np.uint64(LANES)
 Flags = Callable[[int, int], np.ndarray]
+
+
+@inside
+def _size(expert: Any, base: Any, weight: Any, i: Any) -> Any:
+    return np.float64(abs(np.float32(widen(expert[i]) - widen(base[i])) * weight))
 
 
 @loop
 def _add_magnitudes(
     expert: Any, base: Any, weight: Any, flags: Any, whole: Any, left: Any
 ) -> None:  # fmt: skip
-    full = len(base) // LANES * LANES
-    for start in range(0, full, LANES):
-        these, those = expert[start : start + LANES], base[start : start + LANES]
-        kept = flags[start : start + LANES]
-        for lane in range(LANES):
-            change = np.float32(widen(these[lane]) - widen(those[lane])) * weight
-            size = np.float64(abs(change))
-            whole[lane] += size
-            left[lane] += size if kept[lane] else 0.0
-    for lane in range(len(base) - full):
-        change = np.float32(widen(expert[full + lane]) - widen(base[full + lane])) * weight
-        size = np.float64(abs(change))
+    # What counts from 0 without a sign needs no look whether it counts from the end.
+    full, few = np.uint64(len(base) // FEW), np.uint64(len(base) // FEW * FEW)
+    for row in range(full):
+        for lane in range(STEP):
+            # Four magnitudes are added up in a register.
+            a = row * np.uint64(FEW) + lane
+            b, c, d = a + STEP, a + STEP + STEP, a + STEP + STEP + STEP
+            first, second = _size(expert, base, weight, a), _size(expert, base, weight, b)
+            third, fourth = _size(expert, base, weight, c), _size(expert, base, weight, d)
+            whole[lane] = whole[lane] + first + second + third + fourth
+            total = left[lane] + (first if flags[a] else 0.0)
+            total += second if flags[b] else 0.0
+            total += third if flags[c] else 0.0
+            left[lane] = total + (fourth if flags[d] else 0.0)
+    for i in range(few, np.uint64(len(base))):
+        lane, size = i % STEP, _size(expert, base, weight, i)
         whole[lane] += size
-        left[lane] += size if flags[full + lane] else 0.0
+        left[lane] += size if flags[i] else 0.0
 
 
 @loop
