@@ -22,12 +22,13 @@ from merger.kernels import (
     forms,
     gram,
     lots,
+    philox,
     rules,
 )
 from merger.kernels.loop import loop
 from merger.passes import SurveyCache
 from merger.plan import plan
-from merger.randomness import uniforms
+from merger.randomness import MULTIPLY, uniforms
 from merger.recipe import Expert, Recipe
 from merger.spec import METHODS
 from tests.contract.cases import variants
@@ -174,6 +175,25 @@ def test_flags_are_what_draws_below_a_chance_say(start, length):
     ):
         draws.chance_flags(np.uint64(7), some, start, found)
         assert np.array_equal(found, expected < some)
+
+
+whole, in_parts = philox._product(philox._whole), philox._product(philox._in_parts)
+
+
+@loop
+def each_product(left, right, found):
+    for i in range(len(found)):
+        found[i, 0], found[i, 1] = whole(left[i], right[i])
+        found[i, 2], found[i, 3] = in_parts(left[i], right[i])
+
+
+def test_products_are_whole_whatever_they_are_made_of():
+    edges = [0, 1, 2**32 - 1, 2**32, 2**63, 2**64 - 1, *MULTIPLY]
+    pairs = [(a, b) for a in edges for b in edges]
+    found = np.empty((len(pairs), 4), np.uint64)
+    each_product(*np.array(pairs, np.uint64).T.copy(), found)
+    for (a, b), both in zip(pairs, found.tolist(), strict=True):
+        assert both == [a * b >> 64, a * b & (2**64 - 1)] * 2
 
 
 @loop
