@@ -7,7 +7,7 @@ import { button, h, visitor } from "./dom.js";
 const asked = { sort: "created", descending: true, page: 0 };
 const listeners = [];
 let place = null;
-let held = null; // a page of rows that came while somebody was writing a note
+let held = null; // a page of rows that came while somebody was writing a note or was asked
 let busy = false;
 let again = false;
 
@@ -79,7 +79,9 @@ async function goTo(digest) {
   else await load(answer.text);
 }
 
-const isWriting = () => place.contains(document.activeElement) && document.activeElement.matches("input");
+/** Whether somebody writes a note or is asked about a deletion: rows that come meanwhile wait. */
+const isWriting = () => place.contains(document.activeElement)
+  && document.activeElement.matches("input, .ms-trials__forget[data-asked] button");
 
 function show(answer) {
   held = isWriting() ? answer : null;
@@ -169,9 +171,23 @@ function compareAs(side, { digest, words }) {
 
 function forget(trial) {
   const cell = h("span", { class: "ms-trials__forget" });
+  const leave = () => {
+    delete cell.dataset.asked;
+    cell.replaceChildren(ask_);
+  };
+  const keep = () => {
+    leave();
+    if (held) show(held);
+    else ask_.focus();
+  };
   const ask_ = button("Delete", () => {
-    const no = button("Keep", () => cell.replaceChildren(ask_), { class: "ms-btn ms-btn--quiet" });
-    cell.replaceChildren(button("Delete for good", () => tell({ digest: trial.digest, forget: true }), { class: "ms-btn ms-btn--danger" }), no);
+    const yes = () => {
+      leave();
+      tell({ digest: trial.digest, forget: true });
+    };
+    const no = button("Keep", keep, { class: "ms-btn ms-btn--quiet" });
+    cell.replaceChildren(button("Delete for good", yes, { class: "ms-btn ms-btn--danger" }), no);
+    cell.dataset.asked = "";
     no.focus();
   }, { class: "ms-btn ms-btn--quiet", disabled: trial.shipped, "aria-label": `Delete ${trial.words}` });
   cell.append(ask_);
