@@ -16,16 +16,14 @@ which is its default and its fastest.
 
 Two processors of a virtual machine: at times the work of others halves their speed, so numbers
 are compared within one row only, whose runs took turns. Before the clock starts, all inputs are
-read, and memory as large as three models is touched and given back: this system drops files that
-nobody has read for some seconds, and its host takes free memory away, and whose turn it was
-decided who paid for that. Ratios of cheap merges still depend on how the system holds the files,
-and so does the floor, which copies what it reads where ours maps it: on other days linear was
-2.6 to 5.6 times faster at 300 M. Linear, slerp and, at 300 M, task arithmetic, DARE-TIES, SCE
-and, on one thread, Model Stock are medians of three runs; the other rows at 300 M on one thread
-are of one, and the other rows at 1,100 M and on two threads, and cold files, are older and of
-one run. SCE reads everything twice, DARE too where it restores sums of magnitudes. mergekit's
-slerp takes about half the time for each entry at 1,100 M (7.3 s in one series, 13.0 s in
-another); why, we do not know.
+read, memory as large as one model is touched and given back, and so is a file of that size: this
+system drops files that nobody has read for some seconds, and its host takes free memory away, and
+whose turn it was decided who paid for that. At 300 M on one thread, rows of linear, task
+arithmetic, slerp, Model Stock, DARE-TIES and SCE are the best of three runs; all other rows are
+older, from when memory was claimed differently, which made the floor two to four times as long,
+and from slower draws and shorter blocks. The floor copies what it reads where ours maps it, and
+does not wait for the disk at the end. SCE reads everything twice, DARE too where it restores sums
+of magnitudes.
 
 - *× faster*: mergekit's processor time over ours, or on two threads its time by the clock over
   ours; in brackets what is aimed at.
