@@ -25,7 +25,7 @@ def _spread(packed: Any, marks: Any) -> None:
 def marks_of(packed: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Return a byte for each entry from start to stop, with bit k for row k of up to eight."""
     few = packed[:, start // PACK : -(-stop // PACK)]
-    found = np.empty(few.shape[1], "<u8")
+    found = np.empty(few.shape[1], np.uint64)
     _spread(few, found)
     skip = start % PACK
     return found.view(np.uint8)[skip : skip + stop - start]

@@ -54,7 +54,7 @@ for job in jobs:
         try:
             run(job, here)
         except BaseException:
-            # What is not an error of the library is one of the library.
+            # A merge ends in an error in words or not at all: anything else fails the test.
             traceback.print_exc()
         finally:
             sys.stderr.flush()
