@@ -10,6 +10,7 @@ from threading import Lock
 from merger.claim import Claim, output_errors
 from merger.journal import Journal
 from merger.shards import Files, ShardFile
+from merger.writeback import begin_writeback
 
 # (file, data, offset) -> bytes written, as os.pwrite.
 Put = Callable[[int, memoryview, int], int]
@@ -53,8 +54,10 @@ class Writer:
     def write(self, folder: str, key: str, at: int, data: memoryview) -> None:
         """Write some bytes of a tensor, the first of them at byte `at` of the tensor."""
         slot = self._models[folder].slots[key]
+        handle, start = self._handles[folder, slot.file], slot.offset + at
         with output_errors(self.claim.target):
-            self._put_all(self._handles[folder, slot.file], data, slot.offset + at)
+            self._put_all(handle, data, start)
+        begin_writeback(handle, start, len(data))
 
     def finish(self, block: int) -> None:
         """Note that a block has been written in full."""
