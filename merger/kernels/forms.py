@@ -246,7 +246,7 @@ class Forms:
 
     def _shares(self, tensor: TensorPlan, knobs: Knobs) -> list[float]:
         """Return the experts' shares by their mean squares over a tensor; see `methods/sce.py`."""
-        from merger.kernels.sizes import sums_of_squares  # noqa: PLC0415  (compiles)
+        from merger.kernels.squares import sums_of_squares  # noqa: PLC0415  (compiles)
 
         def measured() -> list[float]:
             experts, base = self._read(Piece((tensor,), 0, tensor.numel))

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 
 from merger.kernels.bits import WORST, exponent_of, widen
-from merger.kernels.loop import loop
+from merger.kernels.few_products import MOST, chunks_of_products
+from merger.kernels.loop import contracted, loop
 from merger.products import add_lanes, lanes_of, padded
 from merger.sums import CHUNK, LANES
 
 FEW = 4 * LANES
+# Entries in one call: their lanes, of all chunks, take a few hundred kilobytes.
+PART = 16 * CHUNK
 
 
 @loop
@@ -34,7 +37,7 @@ def _put_changes(row: Any, expert: Any, base: Any) -> Any:
     return worst
 
 
-@loop
+@contracted
 def _multiply(rows: Any, lanes: Any) -> None:
     lanes[:] = 0.0
     whole = rows.shape[1] // FEW * FEW
@@ -79,8 +82,34 @@ def add_products(
         experts: Their entries as they are stored, all in one dtype.
         base: The base's entries, where changes are multiplied.
     Returns:
-        Whether every number met was finite.
+        Whether every number met was finite; if not, nothing was added.
     """
+    found = products.copy()
+    add = _add_few if 2 <= len(experts) <= MOST else _add_many
+    # What is not finite shows in the product with itself.
+    with np.errstate(invalid="ignore"):
+        is_finite = add(found, experts, base) and bool(np.isfinite(found).all())
+    if is_finite:
+        products[:] = found
+    return is_finite
+
+
+def _add_few(products: np.ndarray, experts: Sequence[np.ndarray], base: np.ndarray | None) -> bool:
+    upper = np.triu_indices(len(experts))
+    total = products[upper]
+    for start in range(0, len(experts[0]), PART):
+        part = slice(start, start + PART)
+        rows = [expert[part] for expert in experts]
+        for chunk in chunks_of_products(rows, None if base is None else base[part]):
+            total += chunk
+    products[upper] = total
+    products.T[upper] = total
+    return True
+
+
+def _add_many(
+    products: np.ndarray, experts: Sequence[np.ndarray], base: np.ndarray | None
+) -> bool:
     lanes, rows = lanes_of(len(experts)), np.zeros((len(experts), CHUNK), np.float32)
     for start in range(0, len(experts[0]), CHUNK):
         part = slice(start, start + CHUNK)

@@ -1,6 +1,7 @@
 """The faster forms give the bytes of the plain ones, for every method that has one."""
 
 import math
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -24,6 +25,7 @@ from merger.kernels import (
     lots,
     philox,
     rules,
+    squares,
 )
 from merger.kernels.loop import loop
 from merger.passes import SurveyCache
@@ -31,6 +33,7 @@ from merger.plan import plan
 from merger.randomness import MULTIPLY, uniforms
 from merger.recipe import Expert, Recipe
 from merger.spec import METHODS
+from merger.sums import CHUNK, sum_of_squares
 from tests.contract.cases import variants
 
 FASTER = [m.name for m in METHODS.values() if m.linear is not None or m.name in forms.FORMS]
@@ -244,22 +247,50 @@ def test_dtypes_that_loops_do_not_know_take_the_plain_form(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_inner_products_are_those_of_the_plain_form(dtype, monkeypatch):
-    for module in (products, gram):
-        monkeypatch.setattr(module, "CHUNK", 512)
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+def test_inner_products_are_those_of_the_plain_form(dtype, n):
     draw = torch.Generator().manual_seed(0)
-    for length in (1, 127, 128, 513, 2000):
-        base, *rows = (torch.randn(length, generator=draw).to(dtype) for _ in range(4))
+    for length in (1, 127, 128, 513, 2000, CHUNK + 600, gram.PART + 2 * CHUNK + 1):
+        base, *rows = (torch.randn(length, generator=draw).to(dtype) for _ in range(n + 1))
         for origin in (None, base):
             stack = torch.stack([r.float() if origin is None else r.float() - origin.float()
                                  for r in rows])  # fmt: skip
-            plain, fast = np.zeros((3, 3)), np.zeros((3, 3))
+            plain, fast = np.ones((2, n, n))
             products.add_products(plain, stack.numpy())
             stored_base = None if origin is None else choice.stored(origin)
             assert gram.add_products(fast, [choice.stored(r) for r in rows], stored_base)
             assert fast.tobytes() == plain.tobytes()
-            exact = stack.double() @ stack.double().T
-            np.testing.assert_allclose(plain, exact.numpy(), rtol=1e-12, atol=1e-12)
+            exact = 1.0 + stack.double() @ stack.double().T
+            np.testing.assert_allclose(plain, exact.numpy(), rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("n", [2, 4, 5])
+def test_inner_products_of_what_is_not_finite_are_left_to_the_plain_form(n, wrong):
+    rows = [np.ones(CHUNK + 9, np.float32) for _ in range(n)]
+    rows[-1][-1] = wrong
+    found = np.ones((n, n))
+    assert not gram.add_products(found, rows, None)
+    assert not gram.add_products(found, [rows[0]] * n, rows[-1])
+    assert (found == 1.0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("n", [1, 3, 4, 5])
+def test_sums_of_squares_are_those_of_the_plain_form(dtype, n):
+    draw = torch.Generator().manual_seed(0)
+    for length in (1, 129, 2000, CHUNK + 600, squares.CHUNKS * CHUNK + CHUNK + 1):
+        base, *rows = (torch.randn(length, generator=draw).to(dtype) for _ in range(n + 1))
+        flags = torch.rand(length, generator=draw) < 0.5
+        stored = [choice.stored(row) for row in rows], choice.stored(base)
+        for weights in ([1.0] * n, [0.3, *[1.0] * (n - 1)]):
+            pairs = zip(rows, weights, strict=True)
+            changes = [(row.float() - base.float()) * weight for row, weight in pairs]
+            found = squares.sums_of_squares(*stored, weights)
+            assert found == [sum_of_squares(change) for change in changes]
+            at = partial(lambda kept, a, b: kept[a:b], flags.numpy().view(np.uint8))
+            found = squares.sums_of_squares(*stored, weights, at)
+            assert found == [sum_of_squares(change * flags) for change in changes]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
