@@ -8,9 +8,10 @@ import numpy as np
 from merger.kernels import registers
 from merger.kernels.bits import WORST
 from merger.kernels.block import Block
+from merger.kernels.flags import AT_ONCE
 from merger.kernels.fused import fuse_agreeing, fuse_balance, fuse_by_share, fuse_sum
 from merger.kernels.keeping import Keeper
-from merger.kernels.rules import AT_ONCE, Rule, each_of, four
+from merger.kernels.rules import Rule, each_of, four
 
 # One row of so many float32 for each expert stays in the cache of a processor.
 PART = 1 << 15

@@ -7,6 +7,7 @@ import numpy as np
 from merger.kernels.block import Block
 from merger.kernels.keeping import Keeper
 from merger.kernels.lots import KnownLots, Lots, RankedLots
+from merger.kernels.marked import MarkedLots
 from merger.kernels.picks import divide, drop
 from merger.kernels.rules import Rule, each_of
 
@@ -40,7 +41,7 @@ class Drops(Keeper):
         )
 
     @classmethod
-    def restored(cls, lots: KnownLots, weights: Sequence[float]) -> "Drops":
+    def restored(cls, lots: KnownLots | MarkedLots, weights: Sequence[float]) -> "Drops":
         """Return drops that give each expert its sum of magnitudes back."""
         return cls(lots, [1.0] * len(weights), lots.factors, weights)
 

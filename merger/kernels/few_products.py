@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from merger.kernels.ahead import FEW, SOME, STEP, ask_ahead, place_of
 from merger.kernels.bits import widen
 from merger.kernels.loop import contracted, inside
 from merger.products import pairs
 from merger.sums import CHUNK, LANES
 
 MOST = 4
-FEW = np.uint64(4 * LANES)
-STEP = np.uint64(LANES)
 
 
 @inside
@@ -47,9 +46,14 @@ def _added(total: Any, left: Any, right: Any) -> Any:
 def _multiply_two(first: Any, second: Any, base: Any, lanes: Any) -> None:
     # What counts from 0 without a sign needs no look whether it counts from the end.
     rows = np.uint64(len(first)) // FEW
-    for row in range(rows):
-        for lane in range(STEP):
-            i = row * FEW + lane
+    for part in range(rows * np.uint64(4)):
+        ask_ahead(first, part * STEP, STEP)
+        ask_ahead(second, part * STEP, STEP)
+        if base is not None:
+            ask_ahead(base, part * STEP, STEP)
+        lanes_before, before = place_of(part)
+        for at in range(SOME):
+            i, lane = before + at, lanes_before + at
             a, b = _four_rows(first, base, i), _four_rows(second, base, i)
             lanes[np.uint64(0) * STEP + lane] = _added(lanes[np.uint64(0) * STEP + lane], a, a)
             lanes[np.uint64(1) * STEP + lane] = _added(lanes[np.uint64(1) * STEP + lane], a, b)
@@ -65,9 +69,14 @@ def _multiply_two(first: Any, second: Any, base: Any, lanes: Any) -> None:
 def _multiply_four(experts: Any, base: Any, lanes: Any) -> None:
     first, second, third, fourth = experts
     rows = np.uint64(len(first)) // FEW
-    for row in range(rows):
-        for lane in range(STEP):
-            i = row * FEW + lane
+    for part in range(rows * np.uint64(4)):
+        for one in experts:
+            ask_ahead(one, part * STEP, STEP)
+        if base is not None:
+            ask_ahead(base, part * STEP, STEP)
+        lanes_before, before = place_of(part)
+        for at in range(SOME):
+            i, lane = before + at, lanes_before + at
             a, b = _four_rows(first, base, i), _four_rows(second, base, i)
             c, d = _four_rows(third, base, i), _four_rows(fourth, base, i)
             lanes[np.uint64(0) * STEP + lane] = _added(lanes[np.uint64(0) * STEP + lane], a, a)
@@ -125,6 +134,6 @@ def chunks_of_products(experts: Sequence[np.ndarray], base: np.ndarray | None) -
         return np.add.reduce(lanes.reshape(chunks, -1, LANES), axis=2)
     # The first one stands for those that are not there; its products are left out again.
     lanes = np.zeros((chunks, len(pairs(MOST)) * LANES))
-    _chunks_of_four((*experts, *experts[:1] * (MOST - n)), base, lanes)
+    _chunks_of_four((*experts, *[experts[0]] * (MOST - n)), base, lanes)
     there = [place for place, pair in enumerate(pairs(MOST)) if max(pair) < n]
     return np.add.reduce(lanes.reshape(chunks, -1, LANES)[:, there], axis=2)

@@ -1,7 +1,9 @@
-"""Which entries of a tensor count, a bit each."""
+"""Which entries of a tensor count, a bit for each expert."""
 
 import numpy as np
 
+# Experts that one loop holds in registers.
+AT_ONCE = 4
 # A byte holds the flags of so many entries.
 PACK = 8
 # Flags of one tensor that take more bytes are drawn again where they are needed again.

@@ -11,7 +11,7 @@ import numpy as np
 
 from merger.algebra import TINY, row_length
 from merger.kernels.block import Block
-from merger.kernels.flags import HELD_FLAGS, HELD_SPREADS, PACK
+from merger.kernels.flags import AT_ONCE, HELD_FLAGS, HELD_SPREADS, PACK
 from merger.kernels.form_table import FORMS, Knobs
 from merger.lazy import torch
 from merger.lru import Lru
@@ -72,8 +72,10 @@ class Forms:
         if self._form.keeps == "selected":
             return 4 * min(HELD_SPREADS, largest) + largest // PACK
         flags = self._plan.n * largest // PACK
+        # Those of a few experts share a byte.
+        even = largest if self._plan.n <= AT_ONCE else flags
         # Ranking anew costs more than holding, whatever it takes.
-        most = {"even lots": min(HELD_FLAGS, flags), "ranked lots": flags}
+        most = {"even lots": min(HELD_FLAGS, even), "ranked lots": flags}
         return most.get(self._form.keeps, 0)
 
     def merge(self, piece: Piece, survey: "Survey", out: np.ndarray) -> bool:
@@ -186,7 +188,7 @@ class Forms:
         return keeping.Bands(bands, weights)
 
     def _drops(self, tensor: TensorPlan, knobs: Knobs, weights: Sequence[float]) -> "Keeper":
-        from merger.kernels import dropping, lots  # noqa: PLC0415  (compiles)
+        from merger.kernels import dropping, lots, marked  # noqa: PLC0415  (compiles)
 
         assert self._form is not None
         seed, key, names = self._plan.seed, tensor.key, self._plan.names
@@ -200,7 +202,9 @@ class Forms:
         ones = [1.0] * self._plan.n
         if knobs["rescale"] == "l1":
             experts, base = self._read(Piece((tensor,), 0, tensor.numel))
-            return dropping.Drops.restored(lots.KnownLots(drawn, experts, base, weights), weights)
+            is_few = self._form.keeps == "even lots" and self._plan.n <= AT_ONCE
+            known = marked.MarkedLots if is_few else lots.KnownLots
+            return dropping.Drops.restored(known(drawn, experts, base, weights), weights)
         if self._form.keeps == "even lots" and self._is_cut(knobs):
             drawn = self._held(tensor, drawn)
         if knobs["rescale"] == "none":

@@ -51,6 +51,11 @@ class EvenLots(Lots):
         # A draw in float32 lies below the density where its 24 bits lie below this number.
         self._thresholds = [int(np.ceil(np.float32(d) * 2.0**24)) for d in densities]
 
+    @property
+    def draws(self) -> tuple[np.ndarray, np.ndarray]:
+        """What loops draw by: each expert's key, uint64, and threshold, int64."""
+        return np.array(self._keys, np.uint64), np.array(self._thresholds, np.int64)
+
     def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
         """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""
         found = np.empty(len(base), np.uint8)

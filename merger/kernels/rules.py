@@ -20,10 +20,9 @@ from numba import types
 from numba.extending import overload
 
 from merger.kernels.block import Block
+from merger.kernels.flags import AT_ONCE
 
 ZERO = np.float32(0.0)
-# Experts that one loop holds in registers.
-AT_ONCE = 4
 Each = tuple[Any, ...]
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from merger.kernels.bits import widen
+from merger.kernels.flags import AT_ONCE
 from merger.kernels.loop import contracted, inside
-from merger.kernels.rules import AT_ONCE, each_of, number_at, times
+from merger.kernels.rules import each_of, number_at, times
 from merger.sums import CHUNK, LANES
 
 # So many chunks in one call; fewer with flags, which stay in the cache of a processor.

@@ -23,10 +23,12 @@ from merger.kernels import (
     forms,
     gram,
     lots,
+    marked,
     philox,
     rules,
     squares,
 )
+from merger.kernels.flags import HELD_FLAGS
 from merger.kernels.loop import loop
 from merger.passes import SurveyCache
 from merger.plan import plan
@@ -331,6 +333,29 @@ def test_lots_of_a_long_tensor_are_remembered_as_they_were_drawn(columns, monkey
             part = slice(start, stop)
             flags = known.flags(0, expert.numpy()[part], base.numpy()[part], start)
             assert np.array_equal(flags, expected.numpy()[part])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_lots_that_share_a_byte_are_those_of_each_expert(n, dtype, monkeypatch):
+    keys, densities = [5, 6, 7, 8][:n], [0.3, 0.25, 1.0, 0.0][:n]
+    drawn, draw = lots.EvenLots(keys, densities), torch.Generator().manual_seed(1)
+    for length in (1, 600, CHUNK + 700, marked.PART + 2 * CHUNK + 1):
+        base, *rows = (torch.randn(length, generator=draw).to(dtype) for _ in range(n + 1))
+        models = [choice.stored(row) for row in rows], choice.stored(base)
+        for weights in ([1.0] * n, [0.7, *[1.0] * (n - 1)]):
+            for most in (HELD_FLAGS, 0):
+                monkeypatch.setattr(marked, "HELD_FLAGS", most)
+                found = marked.MarkedLots(drawn, *models, weights)
+                assert found.nbytes == (length if most else 0)
+                expected = lots.KnownLots(drawn, *models, weights)
+                assert found.factors == expected.factors
+                for part in (slice(0, length), slice(length // 2, length // 2 + 3)):
+                    few = [row[part] for row in models[0]], models[1][part], part.start
+                    assert np.array_equal(found.marks(*few), expected.marks(*few))
+                    for i in range(n):
+                        one = few[0][i], *few[1:]
+                        assert np.array_equal(found.flags(i, *one), expected.flags(i, *one))
 
 
 @pytest.mark.parametrize("most", [lots.HELD_FLAGS, 0])
