@@ -48,7 +48,8 @@ class Drops(Keeper):
     def rules(self, block: Block) -> Iterator[Rule] | None:
         """Yield what is kept of a block as loops in registers take it."""
         weights, below, factors = map(each_of, (self._weights, self._below, self._factors))
-        step = max(1, PART // self.step) * self.step
+        part = len(block.base) if self._lots.has_marks else PART
+        step = max(1, part // self.step) * self.step
         for start in range(0, len(block.base), step):
             at = slice(start, start + step)
             rows, base = [expert[at] for expert in block.experts], block.base[at]

@@ -23,6 +23,8 @@ class Lots(Protocol):
     """
 
     step: int
+    # Whether marks lie ready, so that a part may be long.
+    has_marks: bool = False
 
     def flags(self, i: int, expert: np.ndarray, base: np.ndarray, start: int) -> np.ndarray:
         """Return 1 for entries of expert i that are kept and 0 for others, from `start` on."""

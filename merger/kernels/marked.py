@@ -136,6 +136,7 @@ class MarkedLots(Lots):
     ) -> None:
         self._lots = lots
         self._marks = np.empty(len(base), np.uint8) if len(base) <= HELD_FLAGS else None
+        self.has_marks = self._marks is not None
         self.nbytes = 0 if self._marks is None else self._marks.nbytes
         self.factors = self._factors(experts, base, weights)
 
