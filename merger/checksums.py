@@ -5,40 +5,30 @@ finds damage as surely and takes a ninth of the time; `xxh128sum` and `merger ve
 Neither proves who wrote a file: who can change the weights can change the card beside them.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import FileIO
 from pathlib import Path
 from threading import Event
-from typing import Any
-
-import xxhash
 
 from merger.errors import SourceError
-from merger.progress import check_cancel
-
-# From so many bytes on; below it SHA-256 takes less than 10 ms.
-LARGE = 1 << 24
-# What is read at once stays in the cache of a processor; mapping the file takes longer.
-CHUNK = 1 << 20
+from merger.running_checksum import RunningChecksum, kind_for
 
 
 class Checksums:
-    """Checksums that are computed while something else goes on, such as flushing the files.
+    """Checksums that are finished while something else goes on, such as flushing the files.
 
     Args:
-        paths: The files, complete.
+        running: Those of the files, which are complete.
         threads: How many are read at once.
         cancel: Stops the reading.
     """
 
     def __init__(
-        self, paths: Sequence[Path], threads: int = 1, cancel: Event | None = None
+        self, running: Sequence[RunningChecksum], threads: int = 1, cancel: Event | None = None
     ) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="checksum")
         self._found: dict[Path, Future[str]] = {
-            path: self._pool.submit(checksum, path, cancel=cancel) for path in paths
+            one.path: self._pool.submit(one.finish, cancel) for one in running
         }
 
     def __enter__(self) -> "Checksums":
@@ -61,26 +51,9 @@ def checksum(path: Path, kind: str | None = None, cancel: Event | None = None) -
         cancel: Stops the reading.
     """
     try:
-        with path.open("rb", buffering=0) as file:
-            kind = kind or ("xxh128" if path.stat().st_size >= LARGE else "sha256")
-            return f"{kind}:{_digest(KINDS[kind](), _chunks(file, cancel))}"
+        size = path.stat().st_size
     except OSError as error:
         raise SourceError(
             f"{path} cannot be read: {error.strerror or error}.", "Check the path and its rights."
         ) from error
-
-
-def _chunks(file: FileIO, cancel: Event | None) -> Iterator[memoryview]:
-    room = memoryview(bytearray(CHUNK))
-    while size := file.readinto(room):
-        check_cancel(cancel)
-        yield room[:size]
-
-
-def _digest(total: Any, chunks: Iterator[memoryview]) -> str:
-    for chunk in chunks:
-        total.update(chunk)
-    return total.hexdigest()
-
-
-KINDS: Mapping[str, Callable[[], Any]] = {"sha256": hashlib.sha256, "xxh128": xxhash.xxh3_128}
+    return RunningChecksum(path, kind or kind_for(size)).finish(cancel)

@@ -104,7 +104,7 @@ def merge(
                 device=room.device, fast=fast,
             )  # fmt: skip
             _write_blocks(prepared, models, writer, room.block, room.workers, report, cancel)
-        with Checksums(writer.paths(), room.workers, cancel) as sums:
+        with Checksums(list(writer.sums.values()), room.workers, cancel) as sums:
             for folder in folders:
                 add_companions(claim.folder / folder, models)
             writer.flush()

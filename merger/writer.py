@@ -9,6 +9,7 @@ from threading import Lock
 
 from merger.claim import Claim, output_errors
 from merger.journal import Journal
+from merger.running_checksum import RunningChecksum, kind_for
 from merger.shards import Files, ShardFile
 from merger.writeback import begin_writeback
 
@@ -18,6 +19,8 @@ Put = Callable[[int, memoryview, int], int]
 
 class Writer:
     """The growing weight files of one merge, thread-safe.
+
+    `sums` are their checksums as far as they are written in order, by folder and name.
 
     Args:
         claim: The right to write the target.
@@ -34,6 +37,10 @@ class Writer:
         self._put = put
         self._lock = Lock()
         self._handles: dict[tuple[str, str], int] = {}
+        self.sums = {
+            (folder, shard.name): RunningChecksum(self._path(folder, shard), kind_for(shard.size))
+            for folder, shard in self._shards()
+        }
         self._journal: Journal | None = None
         try:
             with output_errors(claim.target):
@@ -54,20 +61,17 @@ class Writer:
     def write(self, folder: str, key: str, at: int, data: memoryview) -> None:
         """Write some bytes of a tensor, the first of them at byte `at` of the tensor."""
         slot = self._models[folder].slots[key]
-        handle, start = self._handles[folder, slot.file], slot.offset + at
+        name, start = (folder, slot.file), slot.offset + at
         with output_errors(self.claim.target):
-            self._put_all(handle, data, start)
-        begin_writeback(handle, start, len(data))
+            self._put_all(self._handles[name], data, start)
+        begin_writeback(self._handles[name], start, len(data))
+        self.sums[name].add(start, data)
 
     def finish(self, block: int) -> None:
         """Note that a block has been written in full."""
         assert self._journal is not None
         with self._lock, output_errors(self.claim.target):
             self._journal.add(block)
-
-    def paths(self) -> list[Path]:
-        """Return the weight files."""
-        return [self.claim.folder / folder / shard.name for folder, shard in self._shards()]
 
     def flush(self) -> None:
         """Make sure that all bytes are on the disk, and add the indexes; no block may follow."""
@@ -110,10 +114,13 @@ class Writer:
             (folder, shard) for folder, files in self._models.items() for shard in files.shards
         ]
 
+    def _path(self, folder: str, shard: ShardFile) -> Path:
+        return self.claim.folder / folder / shard.name
+
     def _are_files_there(self) -> bool:
         for folder, shard in self._shards():
             try:
-                with (self.claim.folder / folder / shard.name).open("rb") as file:
+                with self._path(folder, shard).open("rb") as file:
                     whole = os.fstat(file.fileno()).st_size == shard.size
                     if not whole or file.read(len(shard.head)) != shard.head:
                         return False
@@ -123,7 +130,7 @@ class Writer:
 
     def _open_files(self, fresh: bool) -> None:
         for folder, shard in self._shards():
-            path = self.claim.folder / folder / shard.name
+            path = self._path(folder, shard)
             path.parent.mkdir(exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0)
             handle = os.open(path, flags, 0o644)
@@ -132,6 +139,7 @@ class Writer:
                 # Taking all space now tells of a full disk before hours of work, not after.
                 _allocate(handle, shard.size)
                 self._put_all(handle, memoryview(shard.head), 0)
+                self.sums[folder, shard.name].add(0, memoryview(shard.head))
 
     def _put_all(self, handle: int, data: memoryview, offset: int) -> None:
         while data:

@@ -1,14 +1,17 @@
 """Checksums are those that the common tools print, in chunks of any size."""
 
 import hashlib
+import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from merger import checksums
+from merger import running_checksum
 from merger.checksums import Checksums, checksum
 from merger.errors import Cancelled, SourceError
+from merger.running_checksum import RunningChecksum
 
 # What the common tools print for these, by the published definition of XXH3.
 KNOWN = {
@@ -28,7 +31,7 @@ def saved(folder: Path, data: bytes) -> Path:
 def test_large_files_get_xxh128_and_small_ones_sha256(tmp_path, monkeypatch, data) -> None:
     path = saved(tmp_path, data)
     assert checksum(path) == f"sha256:{hashlib.sha256(data).hexdigest()}"
-    monkeypatch.setattr(checksums, "LARGE", 0)
+    monkeypatch.setattr(running_checksum, "LARGE", 0)
     assert checksum(path) == f"xxh128:{KNOWN[data]}"
     assert checksum(path, "sha256") == f"sha256:{hashlib.sha256(data).hexdigest()}"
 
@@ -37,7 +40,7 @@ def test_large_files_get_xxh128_and_small_ones_sha256(tmp_path, monkeypatch, dat
 def test_no_checksum_depends_on_the_size_of_chunks(tmp_path, monkeypatch, kind) -> None:
     path = saved(tmp_path, bytes(i * 7 % 251 for i in range(10_007)))
     whole = checksum(path, kind)
-    monkeypatch.setattr(checksums, "CHUNK", 96)
+    monkeypatch.setattr(running_checksum, "CHUNK", 96)
     assert checksum(path, kind) == whole
 
 
@@ -57,7 +60,40 @@ def test_a_cancel_or_a_missing_file_ends_in_words(tmp_path) -> None:
     path = saved(tmp_path, b"x")
     with pytest.raises(Cancelled):
         checksum(path, cancel=cancel)
-    with Checksums([path, tmp_path / "gone"], cancel=cancel) as sums, pytest.raises(Cancelled):
+    both = [RunningChecksum(one, "xxh128") for one in (path, tmp_path / "gone")]
+    with Checksums(both, cancel=cancel) as sums, pytest.raises(Cancelled):
         sums.of(tmp_path)
     with pytest.raises(SourceError, match="gone cannot be read"):
         checksum(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("kind", ["sha256", "xxh128"])
+@pytest.mark.parametrize(
+    "order", [(0, 1, 2, 3), (0, 1, 3, 2), (3, 2, 1, 0), (1, 2, 3), (0, 2), (0, 0, 1), ()], ids=str
+)
+def test_a_running_checksum_is_that_of_the_file_in_whatever_order_it_was_written(
+    tmp_path, kind, order
+) -> None:
+    data = bytes(i * 7 % 251 for i in range(4000))
+    path = saved(tmp_path, data)
+    running = RunningChecksum(path, kind)
+    for part in order:
+        running.add(1000 * part, memoryview(data)[1000 * part :][:1000])
+    assert running.finish() == checksum(path, kind)
+
+
+def test_what_was_written_in_order_is_not_read_again(tmp_path) -> None:
+    data = bytes(i * 7 % 251 for i in range(4000))
+    whole = checksum(saved(tmp_path, data))
+    running = RunningChecksum(saved(tmp_path, data[:3000] + b"?" * 1000), "sha256")
+    running.add(0, memoryview(data))
+    assert running.finish() == whole
+
+
+def test_threads_that_write_at_once_leave_no_gap(tmp_path) -> None:
+    data = random.Random(0).randbytes(1 << 22)
+    path = saved(tmp_path, data)
+    running, parts = RunningChecksum(path, "xxh128"), range(0, len(data), 1 << 12)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda at: running.add(at, memoryview(data)[at : at + (1 << 12)]), parts))
+    assert running.finish() == checksum(path, "xxh128")
