@@ -13,6 +13,7 @@ from merger.algebra import TINY, row_length
 from merger.kernels.block import Block
 from merger.kernels.flags import AT_ONCE, HELD_FLAGS, HELD_SPREADS, PACK
 from merger.kernels.form_table import FORMS, Knobs
+from merger.kernels.rooms import Rooms
 from merger.lazy import torch
 from merger.lru import Lru
 from merger.masks import band_of, chances_of, shares_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from merger.survey import Survey
 
 # What is known of tensors that are being merged: one for each thread.
-KNOWN_BYTES = 1 << 26
+KNOWN_BYTES = 1 << 22
 # Keepers with and without coefficients, lots; or what is selected and its sizes.
 PER_TENSOR = 3
 
@@ -48,6 +49,7 @@ class Forms:
         self._stage = plan.stages[0]
         self._read = read
         self._form = FORMS.get(plan.method.name)
+        self._rooms = Rooms()
         self._known: Lru[Any] = Lru(
             KNOWN_BYTES, lambda value: getattr(value, "nbytes", 1 << 20), least=PER_TENSOR
         )
@@ -202,9 +204,11 @@ class Forms:
         ones = [1.0] * self._plan.n
         if knobs["rescale"] == "l1":
             experts, base = self._read(Piece((tensor,), 0, tensor.numel))
-            is_few = self._form.keeps == "even lots" and self._plan.n <= AT_ONCE
-            known = marked.MarkedLots if is_few else lots.KnownLots
-            return dropping.Drops.restored(known(drawn, experts, base, weights), weights)
+            if self._form.keeps == "even lots" and self._plan.n <= AT_ONCE:
+                known: Any = marked.MarkedLots(drawn, experts, base, weights, self._rooms)
+            else:
+                known = lots.KnownLots(drawn, experts, base, weights)
+            return dropping.Drops.restored(known, weights)
         if self._form.keeps == "even lots" and self._is_cut(knobs):
             drawn = self._held(tensor, drawn)
         if knobs["rescale"] == "none":

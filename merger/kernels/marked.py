@@ -15,6 +15,7 @@ from merger.kernels.draws import even_flags
 from merger.kernels.flags import AT_ONCE, HELD_FLAGS
 from merger.kernels.loop import inside, loop
 from merger.kernels.lots import EvenLots, Lots
+from merger.kernels.rooms import Rooms
 from merger.kernels.rules import each_of, flag_at, number_at, times
 from merger.sums import CHUNK, LANES
 
@@ -123,6 +124,7 @@ class MarkedLots(Lots):
         experts: The whole tensor of each of up to four experts as it is stored.
         base: The base's.
         weights: What changes are multiplied by.
+        rooms: Where there is room for marks.
     """
 
     step = 1
@@ -133,9 +135,10 @@ class MarkedLots(Lots):
         experts: Sequence[np.ndarray],
         base: np.ndarray,
         weights: Sequence[float],
+        rooms: Rooms,
     ) -> None:
         self._lots = lots
-        self._marks = np.empty(len(base), np.uint8) if len(base) <= HELD_FLAGS else None
+        self._marks = rooms.lend(len(base), self) if len(base) <= HELD_FLAGS else None
         self.has_marks = self._marks is not None
         self.nbytes = 0 if self._marks is None else self._marks.nbytes
         self.factors = self._factors(experts, base, weights)

@@ -30,6 +30,7 @@ from merger.kernels import (
 )
 from merger.kernels.flags import HELD_FLAGS
 from merger.kernels.loop import loop
+from merger.kernels.rooms import Rooms
 from merger.passes import SurveyCache
 from merger.plan import plan
 from merger.randomness import MULTIPLY, uniforms
@@ -346,7 +347,7 @@ def test_lots_that_share_a_byte_are_those_of_each_expert(n, dtype, monkeypatch):
         for weights in ([1.0] * n, [0.7, *[1.0] * (n - 1)]):
             for most in (HELD_FLAGS, 0):
                 monkeypatch.setattr(marked, "HELD_FLAGS", most)
-                found = marked.MarkedLots(drawn, *models, weights)
+                found = marked.MarkedLots(drawn, *models, weights, Rooms())
                 assert found.nbytes == (length if most else 0)
                 expected = lots.KnownLots(drawn, *models, weights)
                 assert found.factors == expected.factors
