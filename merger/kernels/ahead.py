@@ -45,7 +45,7 @@ _ask_for: Any = intrinsic(_ask)
 
 @inside
 def ask_ahead(array: Any, start: Any, length: Any) -> None:
-    """Ask for the memory some way behind a row; what is not there is not asked for.
+    """Ask for the memory some way behind a row; behind the end of all nothing comes of it.
 
     Args:
         array: What is read.

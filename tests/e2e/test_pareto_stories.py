@@ -72,6 +72,24 @@ def _point_at(desk: Desk, trace: str) -> tuple[list[float], str]:
             assert time.monotonic() < until, f"no label at {at}"
 
 
+def _click_point(desk: Desk, trace: str, before: str) -> str:
+    """Click the first dot of a trace until the recipe is another one, and return what it said.
+
+    A chart that is drawn anew between the label and the click forgets what the mouse is on.
+    """
+    until = time.monotonic() + WAIT / 1000
+    while True:
+        at, said = _point_at(desk, trace)
+        desk.page.mouse.click(*at)
+        try:
+            desk.page.wait_for_function(
+                "(t) => window.Mergescope.studio.text !== t", arg=before, timeout=3000
+            )
+            return said
+        except TimeoutError:
+            assert time.monotonic() < until, f"nothing came of a click at {at}"
+
+
 def test_a_settled_merge_is_a_point_and_a_click_goes_back_to_it(zoo: Desk) -> None:
     """I try two settings, open the map, click the first one: the sliders go there; I undo."""
     zoo.weight(0, 0.31)
@@ -88,10 +106,8 @@ def test_a_settled_merge_is_a_point_and_a_click_goes_back_to_it(zoo: Desk) -> No
     zoo.page.wait_for_function("(t) => window.Mergescope.studio.text === t", arg=second)
     zoo.settled()
     # The same by a click on the dot itself, wherever it stands.
-    at, said = _point_at(zoo, "on the front")
+    said = _click_point(zoo, "on the front", second)
     assert "of" in said and "%" in said
-    zoo.page.mouse.click(*at)
-    zoo.page.wait_for_function("(t) => window.Mergescope.studio.text !== t", arg=second)
     zoo.settled()
 
 
