@@ -25,7 +25,7 @@ def test_where_nothing_can_be_asked_nothing_is(monkeypatch: pytest.MonkeyPatch) 
     begin_writeback(5, 0, LEAST)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has sync_file_range")
 def test_the_system_takes_it_and_the_file_stays_as_it_is(tmp_path: Path) -> None:
     data = bytes(range(256)) * (LEAST // 128)
     with (tmp_path / "file").open("wb", buffering=0) as file:
@@ -36,7 +36,6 @@ def test_the_system_takes_it_and_the_file_stays_as_it_is(tmp_path: Path) -> None
     assert (tmp_path / "file").read_bytes() == data
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 def test_a_file_that_cannot_be_asked_about_is_no_error() -> None:
     read, write = os.pipe()
     try:
