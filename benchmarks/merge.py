@@ -15,11 +15,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from benchmarks.large_family import write_family
+from benchmarks.merge_meter import held_pages
 from benchmarks.merge_page import page
 from merger.mergekit.export import export_mergekit
 from merger.recipe import Expert, Recipe
@@ -135,7 +137,8 @@ def main(arguments: Sequence[str]) -> None:
         at["date"] = date.today().isoformat()
         at["entries"] = entries_of(folder / "base")
         for method in chosen.methods:
-            found = compare(method, folder, chosen)
+            with held_pages(folder) if chosen.temperature == "warm" else nullcontext():
+                found = compare(method, folder, chosen)
             at["methods"][method] = found
             _say(method, found)
             RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")

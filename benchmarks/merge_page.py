@@ -15,18 +15,19 @@ themselves; mergekit 0.1.5 writes asynchronously, copies the tokenizer, and comp
 which is its default and its fastest.
 
 Two processors of a virtual machine: at times the work of others halves their speed, so numbers
-are compared within one row only, whose runs took turns. Before the clock starts, all inputs are
-read, memory as large as one model is touched and given back, and so is a file of that size: this
-system drops files that nobody has read for some seconds, and its host takes free memory away, and
-whose turn it was decided who paid for that. Linear, task arithmetic, slerp, DARE-TIES and SCE at
-300 M on one thread and on two, and Model Stock there on one, are the best of two or three runs
-with the loops as they are now; all other rows are older, from when memory was claimed
-differently, which made the floor two to four times as long, and from slower loops. Within the
-hour of the new rows the same programs took up to twice as long by turns, ours as well as mergekit
-and the floor: linear at 300 M took ours 0.40 to 0.66 s, mergekit 1.7 to 2.1 and, a day before,
-2.9. Ours reads and writes files more than it computes there, and that is what the host's other
-work slows. The floor copies what it reads where ours maps it, and does not wait for the disk at
-the end. SCE reads everything twice, DARE too where it restores sums of magnitudes.
+are compared within one row only, whose runs took turns. A warm run finds its inputs in the cache
+of the system: they are read anew before each method, and one process keeps them mapped while all
+programs run. This system drops files that nobody has mapped for half a minute, and what it drops
+in part comes back in small pages, which take three times as long to map; whose turn it was decided
+who paid for that. For the same reason memory as large as one model, and a file of that size, are
+touched and given back right before the clock starts: the host takes free memory away, and now and
+then it still does, which can double any of these numbers. The best of two to five runs are shown;
+where one of them takes a minute, there is one. At 1.1 B, Karcher and TIES are older, with slower
+loops and inputs that nobody held.
+
+The floor reads through a buffer that stays in the processor's cache, where ours maps its inputs,
+and does not wait for the disk at the end, as ours does. SCE reads everything twice, DARE too where
+it restores sums of magnitudes.
 
 - *× faster*: mergekit's processor time over ours, or on two threads its time by the clock over
   ours; in brackets what is aimed at.
