@@ -1,4 +1,4 @@
-"""One piece in, one merged piece out: the only place that calls methods."""
+"""One piece in, one merged piece out, checked, rounded, and wherever it is computed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -7,13 +7,12 @@ from threading import Event, Lock
 from typing import NamedTuple
 
 from merger.adapted import change_of
-from merger.algebra import add_update, mean
 from merger.checkpoint import Checkpoint
 from merger.devices.device import Device, Host
-from merger.errors import RecipeError
 from merger.feeds import Serving
 from merger.footprint import pieces_at_once
-from merger.inputs import CheckpointInputs, Inputs, is_finite
+from merger.formula import averaged, merged, merged_model
+from merger.inputs import CheckpointInputs, is_finite
 from merger.kernels.choice import FastForms
 from merger.lazy import Tensor, torch
 from merger.passes import survey_block
@@ -66,7 +65,7 @@ def prepare(
     fast = FastForms(plan, inputs, device.name) if fast is None else fast
     survey = Survey(plan, inputs, cache, report, cancel, fast)
     prepared = Prepared(plan, inputs, survey, fast, cancel, device)
-    if any(use.feed.surveyed for stage in plan.stages for use in stage.method.feeds):
+    if prepared.is_surveyed:
         block = survey_block(device.name)
         longest = min(block, max((tensor.numel for tensor in plan.merged), default=0))
         device.run(survey.take, partial(prepared.bytes_for, None, longest), "")
@@ -96,6 +95,17 @@ class Prepared:
         self._lock = Lock()
         self._fast = fast
         self._whole: Mapping[str, Tensor] | None = None
+
+    @property
+    def is_surveyed(self) -> bool:
+        """Whether something is measured of a tensor before its first entry is merged."""
+        return any(use.feed.surveyed for stage in self.plan.stages for use in stage.method.feeds)
+
+    @property
+    def by_tensor(self) -> bool:
+        """Whether a tensor takes much time before its first block, or is a single one."""
+        pieces = {self._fast.piece(tensor) for tensor in self.plan.merged}
+        return self.is_surveyed or not pieces <= {"element", "row"}
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -134,6 +144,21 @@ class Prepared:
         work = partial(self._merged, tensor, block)
         need = partial(self.bytes_for, tensor, block.stop - block.start)
         return self._device.run(work, need, block.key)
+
+    def merge_parts(self, block: Block) -> Iterator[tuple[int, Tensor]]:
+        """Yield what `merge_block` returns part by part, each with its first entry.
+
+        A part is overwritten by the next one. Parts that came once may come again, as the same
+        numbers: the slow form begins anew where the faster one ends early.
+        """
+        check_cancel(self._cancel)
+        tensor, at = self.plan.by_key[block.key], block.start
+        if tensor.action == "merge" and self._device.name == "cpu":
+            for values in self._fast.parts(self._serving(tensor, block)):
+                yield at, values
+                at += len(values)
+        if at < block.stop or at == block.start:
+            yield block.start, self.merge_block(block)
 
     def merge_tensor(self, key: str) -> Tensor:
         """Return a whole tensor, merged block by block, flat or (n, entries)."""
@@ -232,46 +257,3 @@ class Prepared:
     def _merged_model(self) -> Mapping[str, Tensor]:
         found = merged_model(self.plan, self._inputs, self._survey)
         return {key: self._device.fetch(values) for key, values in found.items()}
-
-
-def averaged(plan: Plan, inputs: Inputs, piece: Piece) -> Tensor:
-    """Return the experts' mean, or with one model per expert their own numbers, in float32."""
-    theta = inputs.theta(piece)
-    return theta if plan.method.output == "per_task" else mean(theta)
-
-
-def merged(serving: Serving) -> Tensor:
-    """Return the merged entries of a piece in float32: (length,), or (n, length) per task."""
-    plan = serving.plan
-    verbs = sum(stage.label == "after" for stage in plan.stages)
-    if plan.method.output != "delta" and not verbs:
-        return serving.result()
-    return add_update(serving.base(), serving.update(verbs))
-
-
-def merged_model(plan: Plan, inputs: Inputs, survey: Survey) -> dict[str, Tensor]:
-    """Return all merged tensors, flat in float32, for methods that need the whole model at once.
-
-    Such a method is handed mappings from tensor names where others are handed tensors.
-    """
-    pieces = {t.key: Piece((t,), 0, t.numel) for t in plan.merged if t.numel}
-    servings = {k: Serving(plan, inputs, survey, p) for k, p in pieces.items()}
-    stage = next(stage for stage in plan.stages if stage.label == "merge")
-    signature = stage.method.signature
-    if not servings:
-        return {}
-    first = next(iter(servings.values()))
-    if any(stage.knobs(t.settings) != stage.knobs(first.settings) for t in plan.merged):
-        raise RecipeError(
-            f"{stage.method.title} works on the whole model, so its settings cannot differ "
-            "between tensors.",
-            "Take params out of the rules, and depth out of params.",
-        )
-    feeds = [{k: s.feed(use, stage) for k, s in servings.items()} for use in signature.feeds]
-    results = signature.fn(*feeds, **first.knobs(stage, signature))
-    stacked = signature.output == "per_task"
-    found = {}
-    for key, piece in pieces.items():
-        flat = results[key].reshape((plan.n, -1) if stacked else (-1,))
-        found[key] = merged(Serving(plan, inputs, survey, piece, flat))
-    return found

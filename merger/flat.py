@@ -1,13 +1,13 @@
 """The live form of a merge: models that lie flat in memory, merged in one go.
 
-The same pieces, surveys and methods as in `merger/compute.py`, so that preview and saved merge are
+The same pieces, surveys and methods as in `merger/formula.py`, so that preview and saved merge are
 the same numbers. What a moved setting does not change (ranks, cuts, draws, products) is kept.
 """
 
-from merger.compute import averaged, merged, merged_model
 from merger.errors import MergeError
 from merger.flat_survey import FlatSurvey
 from merger.flat_view import FlatInputs, FlatView
+from merger.formula import averaged, merged, merged_model
 from merger.lazy import Tensor, torch
 from merger.pieces import Piece
 from merger.plan import Plan

@@ -1,7 +1,7 @@
-"""Run the blocks of a merge over some threads, and pass each result on as soon as it is there."""
+"""Run the blocks of a merge over some threads, and pass each part on as soon as it is there."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from queue import SimpleQueue
@@ -19,7 +19,9 @@ from merger.turns import Turns
 MAX_THREADS = 8
 SMALLEST_BLOCK = 1 << 16
 
-Sink = Callable[[int, Block, Tensor], int]
+# Parts of a block, each with its first entry.
+BlockParts = Iterator[tuple[int, Tensor]]
+Sink = Callable[[int, Block, BlockParts], int]
 
 
 def stream(
@@ -38,8 +40,8 @@ def stream(
     Args:
         prepared: The merge.
         blocks: Which blocks, with their numbers.
-        sink: Takes a number, a block and its merged entries, from any thread; returns the
-            bytes that it wrote.
+        sink: Takes a number, a block and its merged entries part by part, from any thread;
+            returns the bytes that it wrote.
         threads: How many blocks are worked on at once.
         done: Bytes written before.
         total: Bytes in all.
@@ -47,7 +49,7 @@ def stream(
         cancel: After it is set, no thread begins another block.
     """
 
-    turns = Turns(blocks, threads)
+    turns = Turns(blocks, threads, by_tensor=prepared.by_tensor)
     notes = {key: f"tensor {i} of {len(turns.keys)}: {key}" for i, key in enumerate(turns.keys, 1)}
     finished: SimpleQueue[tuple[int, str] | None] = SimpleQueue()
     errors: list[BaseException] = []
@@ -57,7 +59,7 @@ def stream(
             while (task := turns.take(worker)) is not None:
                 check_cancel(cancel)
                 number, block = task
-                finished.put((sink(number, block, prepared.merge_block(block)), block.key))
+                finished.put((sink(number, block, prepared.merge_parts(block)), block.key))
         except BaseException as error:  # raised again by the thread that waits
             errors.append(error)
             turns.stop()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 # From so many entries read on.
 SMALLEST = 1 << 26
 DTYPES = ("BF16", "F32")
+# So many entries of a sum are written at once: what is read for them and what they take are in the
+# cache of a processor together.
+PART = BLOCK
 
 
 class FastForms:
@@ -99,21 +102,42 @@ class FastForms:
         the slow form finds the words for what is wrong.
         """
         tensor = serving.piece.first
+        if self._plan.method.linear is not None:
+            return next(self.parts(serving, len(serving.piece)), None)
         if self.scope(tensor) is None:
             return None
-        out = torch.empty(len(serving.piece), dtype=getattr(torch, TORCH_NAMES[tensor.out_dtype]))
-        if self._plan.method.linear is not None:
-            return out if self._combine(serving, stored(out)) else None
+        out = _room(tensor, len(serving.piece))
         return out if self._forms.merge(serving.piece, survey, stored(out)) else None
 
-    def _combine(self, serving: Serving, out: np.ndarray) -> bool:
+    def parts(self, serving: Serving, longest: int | None = None) -> Iterator[Tensor]:
+        """Yield the merged entries of a piece part by part, where they are sums of experts.
+
+        What is written right away is still in the processor's cache. Each part is overwritten by
+        the next. They end early where a number is not finite, or there is no faster form.
+
+        Args:
+            serving: The piece.
+            longest: Most entries of a part; `PART` when None.
+        """
+        tensor, length = serving.piece.first, len(serving.piece)
+        longest = PART if longest is None else longest
+        if self._plan.method.linear is None or self.scope(tensor) is None:
+            return
         combination = self._combination(serving)
         if combination is None:
-            return False
+            return
         from merger.kernels.combine import combine  # noqa: PLC0415  (compiles)
 
         experts, base = self._read(serving.piece, combination.on_base)
-        return combine(experts, base, combination, out)
+        room = _room(tensor, min(longest, length))
+        out = stored(room)
+        for start in range(0, length, longest):
+            size = min(longest, length - start)
+            part = slice(start, start + size)
+            origin = None if base is None else base[part]
+            if not combine([row[part] for row in experts], origin, combination, out[:size]):
+                return
+            yield room[:size]
 
     def balance(
         self, tensors: Sequence[TensorPlan], pieces: Callable[[], Iterator[Serving]],
@@ -207,6 +231,11 @@ class FastForms:
 
     def _read_one(self, i: int, piece: Piece) -> np.ndarray:
         return stored(self._inputs.source(i).read(piece.first.key, piece.start, piece.stop))
+
+
+def _room(tensor: TensorPlan, entries: int) -> Tensor:
+    """Return memory for some entries in the dtype that a tensor is written in."""
+    return torch.empty(entries, dtype=getattr(torch, TORCH_NAMES[tensor.out_dtype]))
 
 
 def stored(values: Tensor) -> np.ndarray:

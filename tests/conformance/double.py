@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from merger.checkpoint import MemoryCheckpoint
-from merger.compute import merged
 from merger.feeds import Serving
+from merger.formula import merged
 from merger.inputs import CheckpointInputs
 from merger.pieces import Piece
 from merger.plan import plan

@@ -10,7 +10,7 @@ import torch
 
 from merger import order, products, sums
 from merger.checkpoint import MemoryCheckpoint
-from merger.compute import prepare
+from merger.compute import Block, Prepared, prepare
 from merger.errors import FeedError, MergeError
 from merger.kernels import bits as bits_room
 from merger.kernels import (
@@ -47,6 +47,7 @@ SHAPES = {"layers.0.a.weight": (33, 7), "layers.1.b.weight": (5,), "empty": (0, 
 @pytest.fixture(autouse=True)
 def short_parts(monkeypatch):
     """Let small tensors take several parts."""
+    monkeypatch.setattr(choice, "PART", 40)
     monkeypatch.setattr(combine, "PART", 64)
     monkeypatch.setattr(combining, "PART", 64)
     monkeypatch.setattr(dropping, "PART", 64)
@@ -78,8 +79,18 @@ def merged(
     prepared = prepare(plan(made, base, experts), base, experts, cache=cache)
     found: dict[str, list[torch.Tensor]] = {}
     for block in prepared.blocks(100):
-        found.setdefault(block.key, []).append(prepared.merge_block(block))
+        whole = prepared.merge_block(block)
+        assert bits(joined(block, prepared)) == bits(whole), (made, block)
+        found.setdefault(block.key, []).append(whole)
     return {key: torch.cat(blocks) for key, blocks in found.items()}
+
+
+def joined(block: Block, prepared: Prepared) -> torch.Tensor:
+    """Return the parts of a block as a whole; where one comes again, the later one counts."""
+    parts = {at: values.clone() for at, values in prepared.merge_parts(block)}
+    ends = [at + values.shape[-1] for at, values in sorted(parts.items())]
+    assert [block.start, *ends] == [*sorted(parts), block.stop]
+    return torch.cat([values for _, values in sorted(parts.items())], -1)
 
 
 def recipes(name: str, n: int, out: str) -> list[Recipe]:
@@ -161,6 +172,21 @@ def test_what_is_not_finite_is_refused_wherever_it_lies(name, monkeypatch):
                             patched.setattr(choice, "SMALLEST", smallest)
                             with pytest.raises(FeedError, match="broken: .* holds NaN or inf"):
                                 merged(made, checkpoints)
+
+
+@pytest.mark.parametrize("name", ["linear", "task_arithmetic"])
+def test_parts_come_until_a_number_is_not_finite(name, monkeypatch):
+    monkeypatch.setattr(choice, "SMALLEST", 0)
+    base, *experts = models(2, torch.float32)
+    tensors = {key: experts[0].read(key).reshape(shape) for key, shape in SHAPES.items()}
+    tensors["layers.0.a.weight"].view(-1)[170] = math.inf
+    experts[0] = MemoryCheckpoint(tensors, "m1")
+    made = recipes(name, 2, "float32")[0]
+    prepared = prepare(plan(made, base, experts), base, experts)
+    starts = []
+    with pytest.raises(FeedError, match="m1: .* holds NaN or infinity"):
+        starts.extend(at for at, _ in prepared.merge_parts(Block("layers.0.a.weight", 7, 231)))
+    assert starts == [7, 47, 87, 127]
 
 
 @pytest.mark.parametrize(

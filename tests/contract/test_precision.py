@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from merger.checkpoint import MemoryCheckpoint
-from merger.compute import merged
 from merger.feeds import Serving
+from merger.formula import merged
 from merger.inputs import CheckpointInputs
 from merger.pieces import Piece
 from merger.plan import plan

@@ -15,7 +15,7 @@ from merger.models import open_models
 from merger.pieces import BLOCK
 from merger.plan import TensorPlan
 from merger.progress import Progress
-from merger.stream import SMALLEST_BLOCK, fit_memory, stream
+from merger.stream import SMALLEST_BLOCK, BlockParts, fit_memory, stream
 from merger.threads import one_thread
 from tests.engine.folders import family
 
@@ -23,16 +23,19 @@ from tests.engine.folders import family
 class Source:
     """Stands for a prepared merge: counts blocks, and calls back at each."""
 
+    by_tensor = True
+
     def __init__(self, at_block: Any = None) -> None:
         self.count = 0
         self._at_block = at_block or (lambda count: None)
         self._lock = Lock()
 
-    def merge_block(self, block: Block) -> torch.Tensor:
+    def merge_parts(self, block: Block) -> BlockParts:
         with self._lock:
             self.count += 1
             self._at_block(self.count)
-        return torch.zeros(block.stop - block.start)
+        for at in range(block.start, block.stop):
+            yield at, torch.zeros(1)
 
 
 BLOCKS = [(i, Block(f"w{i}", 0, 2)) for i in range(200)]
@@ -41,9 +44,9 @@ BLOCKS = [(i, Block(f"w{i}", 0, 2)) for i in range(200)]
 def run(source: Source, threads: int, **options: Any) -> list[int]:
     written: list[int] = []
 
-    def sink(number: int, block: Block, values: torch.Tensor) -> int:
+    def sink(number: int, block: Block, parts: BlockParts) -> int:
         written.append(number)
-        return values.numel()
+        return sum(values.numel() for _, values in parts)
 
     stream(source, BLOCKS, sink, threads=threads, done=0, total=400, **options)  # type: ignore[arg-type]
     return written
@@ -54,6 +57,22 @@ def test_every_block_is_written_once_and_told(threads: int) -> None:
     told: list[Progress] = []
     assert sorted(run(Source(), threads, report=told.append)) == list(range(200))
     assert [p.done for p in told] == list(range(2, 402, 2))
+
+
+def test_threads_begin_with_the_first_tensor_where_nothing_is_measured_before() -> None:
+    source = Source()
+    source.by_tensor = False
+    long = [*BLOCKS[:3], *((3 + i, Block("long", 2 * i, 2 * i + 2)) for i in range(5))]
+    begun: list[int] = []
+
+    def sink(number: int, block: Block, parts: BlockParts) -> int:
+        begun.append(number)
+        return 1
+
+    stream(source, long, sink, threads=2, done=0, total=8)  # type: ignore[arg-type]
+    # Else both would begin with the longest tensor. Either may be the first to write.
+    assert sorted(begun) == list(range(8))
+    assert begun[0] in (0, 1)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

@@ -90,6 +90,27 @@ def test_what_was_written_in_order_is_not_read_again(tmp_path) -> None:
     assert running.finish() == whole
 
 
+def test_what_was_written_ahead_is_read_as_soon_as_nothing_is_missing_before_it(tmp_path) -> None:
+    data = bytes(i * 7 % 251 for i in range(4000))
+    path = saved(tmp_path, data)
+    whole, running = checksum(path), RunningChecksum(path, "sha256")
+    for at in (3000, 1000, 2000, 0):
+        running.add(at, memoryview(data)[at : at + 1000])
+    path.write_bytes(b"?" * 4000)
+    assert running.finish() == whole
+
+
+def test_what_cannot_be_read_meanwhile_is_told_of_at_the_end(tmp_path) -> None:
+    path = tmp_path / "file"
+    running = RunningChecksum(path, "sha256")
+    running.add(1, memoryview(b"b"))
+    running.add(0, memoryview(b"a"))
+    with pytest.raises(SourceError, match="file cannot be read"):
+        running.finish()
+    path.write_bytes(b"abc")
+    assert running.finish() == checksum(path)
+
+
 def test_threads_that_write_at_once_leave_no_gap(tmp_path) -> None:
     data = random.Random(0).randbytes(1 << 22)
     path = saved(tmp_path, data)

@@ -60,6 +60,20 @@ def test_a_method_that_needs_whole_tensors_gets_them(fitted):
     assert Block("layers.0.w", 0, 10) in list(ready(fitted, taken).blocks(10))
 
 
+@pytest.mark.parametrize(
+    ("method", "by_tensor"),
+    [
+        ("linear", False),
+        ("task_arithmetic", False),
+        ("ties", True),
+        ("slerp", True),
+        ("tsv_m", True),
+    ],
+)
+def test_what_is_measured_or_merged_as_a_whole_goes_by_tensors(fitted, method, by_tensor):
+    assert ready(fitted, recipe(method)).by_tensor == by_tensor
+
+
 def test_copies_are_the_stored_numbers(fitted):
     base, experts = fitted
     made = recipe(rules=(Rule("layers.0.w", take="b"), Rule("embed*", take="base")))

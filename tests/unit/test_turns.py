@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pytest
+
 from merger.compute import Block
 from merger.turns import Turns
 
@@ -9,9 +11,9 @@ Sizes = Mapping[str, int]
 SIZES = {"a": 2, "b": 5, "c": 3}
 
 
-def turns(sizes: Sizes, workers: int) -> Turns:
+def turns(sizes: Sizes, workers: int, *, by_tensor: bool = True) -> Turns:
     blocks = [Block(key, at, at + 1) for key, size in sizes.items() for at in range(size)]
-    return Turns(list(enumerate(blocks)), workers)
+    return Turns(list(enumerate(blocks)), workers, by_tensor=by_tensor)
 
 
 def taken(handed: Turns, worker: int) -> str | None:
@@ -34,6 +36,19 @@ def test_two_workers_begin_with_the_longest_tensors_and_share_the_last() -> None
     assert [taken(handed, 1) for _ in range(3)] == ["a0", "a1", "b2"]
     assert [taken(handed, worker) for worker in (0, 1)] == ["b3", "b4"]
     assert [taken(handed, worker) for worker in (0, 1, 0)] == [None] * 3
+
+
+def test_where_nothing_is_measured_before_all_go_through_the_tensors_in_their_order() -> None:
+    handed = turns(SIZES, 2, by_tensor=False)
+    assert handed.keys == ["a", "b", "c"]
+    names = [taken(handed, worker) for worker in (0, 1, 1, 0, 1, 0, 0, 0, 1, 1)]
+    assert names == ["a0", "a1", "b0", "b1", "b2", "b3", "b4", "c0", "c1", "c2"]
+    assert taken(handed, 0) is None and taken(handed, 1) is None
+
+
+@pytest.mark.parametrize("by_tensor", [True, False])
+def test_there_may_be_nothing_left_to_do(by_tensor: bool) -> None:
+    assert turns({}, 2, by_tensor=by_tensor).take(1) is None
 
 
 def test_every_block_is_handed_out_once_whoever_asks() -> None:
