@@ -98,7 +98,7 @@ def compare(method: str, folder: Path, chosen: argparse.Namespace) -> dict[str, 
     ours, theirs, out = folder / f"{method}.yaml", folder / f"{method}.mk.yaml", folder / "out"
     ours.write_text(made.to_yaml(), "utf-8")
     theirs.write_text(export_mergekit(made).text, "utf-8")
-    configs = {"floor": ours, "mergescope": ours, "mergekit": theirs}
+    configs = {"floor": ours, "mergescope": ours, "synced": ours, "mergekit": theirs}
     if chosen.no_peer or not PEER.exists():
         del configs["mergekit"]
     runs: dict[str, list[dict[str, Any]]] = {kind: [] for kind in configs}

@@ -36,15 +36,15 @@ def load_loops(made: Recipe) -> None:
         choice.SMALLEST = whole
 
 
-def prepare(recipe: Path, out: Path, threads: int) -> Callable[[], Any]:
-    """Return a merge by this library."""
+def prepare(recipe: Path, out: Path, threads: int, *, sync: bool = False) -> Callable[[], Any]:
+    """Return a merge by this library, which waits for the disk at the end if told to."""
     torch.set_num_threads(threads)
     made = Recipe.from_yaml(recipe.read_text("utf-8"))
     assert made.method in METHODS
     load_loops(made)
     options = {"threads": threads, "base_dir": recipe.parent, "device": "cpu"}
     # As on the command line, where nothing follows in the same process.
-    return lambda: merge(made, out, for_more=False, **options)
+    return lambda: merge(made, out, for_more=False, sync=sync, **options)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.merge_mergescope import prepare
-from merger import checksums
 from merger.checkpoint import FileCheckpoint
 from merger.compute import Prepared
+from merger.kernels import combine
 from merger.kernels.forms import Forms
+from merger.running_checksum import RunningChecksum
 from merger.survey import Survey
 from merger.writer import Writer
 
@@ -31,9 +32,11 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("survey", Forms, "_selected"),
     ("survey", Forms, "_shares"),
     ("merge", Prepared, "merge_block"),
+    ("merge", combine, "combine"),
     ("write", Writer, "write"),
     ("write", Writer, "flush"),
-    ("checksums", checksums, "checksum"),
+    ("checksums", RunningChecksum, "add"),
+    ("checksums", RunningChecksum, "finish"),
 )
 
 

@@ -21,7 +21,7 @@ from merger.inputs import CheckpointInputs
 from merger.inside import memory_for_blocks, serve_inside
 from merger.kernels.choice import FastForms
 from merger.layout import weights_stem
-from merger.lazy import Tensor, torch
+from merger.lazy import torch
 from merger.lru import Lru
 from merger.models import Models, open_models
 from merger.passes import SurveyCache
@@ -30,7 +30,7 @@ from merger.progress import Report
 from merger.recipe import Recipe
 from merger.shards import SHARD_BYTES, Files, lay_out
 from merger.sources import SourceRules
-from merger.stream import stream, thread_count, total_memory
+from merger.stream import BlockParts, stream, thread_count, total_memory
 from merger.threads import one_thread
 from merger.workspace import safe_name
 from merger.writer import Writer
@@ -53,6 +53,7 @@ def merge(
     scores: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] | None = None,
     for_more: bool = True,
+    sync: bool = True,
 ) -> Path:
     """Merge models into a new folder that transformers loads, and return that folder.
 
@@ -76,6 +77,8 @@ def merge(
         tell: Told in a line what is to be known of how it went, if anything is.
         for_more: Whether other settings of these models will be merged in this process: what is
             counted then serves them too. Without it a single merge is a little faster.
+        sync: Whether the weights are on the disk when this returns. Without it the system writes
+            them by and by, and a power cut meanwhile may damage the model; a kill does not.
     """
     models = open_models(recipe, base_dir=base_dir, roots=roots, report=report, cancel=cancel)
     checked_scores(scores, models.digest)
@@ -91,7 +94,7 @@ def merge(
         files = {folder: _files(models, shard_bytes) for folder in folders}
         # A merge goes on in the same blocks and on a device of the same kind only.
         blocks = [room.block, *sorted({fast.piece(t) for t in models.plan.merged})]
-        writer = Writer(claim, files, f"{models.digest} {blocks} {room.device.name}")
+        writer = Writer(claim, files, f"{models.digest} {blocks} {room.device.name}", sync=sync)
     except BaseException:
         claim.abandon()
         raise
@@ -224,14 +227,18 @@ def _write_block(
     copies: Mapping[str, Sequence[str]],
     number: int,
     block: Block,
-    values: Tensor,
+    parts: BlockParts,
 ) -> int:
-    written = 0
-    rows = values if len(folders) > 1 or values.dim() > 1 else values.unsqueeze(0)
-    for folder, row in zip(folders, rows, strict=True):
-        data = row.contiguous().view(torch.uint8).numpy().data
-        for key in (block.key, *copies.get(block.key, ())):
-            writer.write(folder, key, block.start * values.dtype.itemsize, data)
-            written += len(data)
-    writer.finish(number)
-    return written
+    keys = (block.key, *copies.get(block.key, ()))
+    itemsize = 1
+    for start, values in parts:
+        itemsize = values.dtype.itemsize
+        rows = values.unbind() if values.dim() > 1 else (values,)
+        for folder, row in zip(folders, rows, strict=True):
+            data = row.contiguous().view(torch.uint8).numpy().data
+            for key in keys:
+                writer.write(folder, key, start * itemsize, data)
+    at, size = block.start * itemsize, (block.stop - block.start) * itemsize
+    spans = [(folder, key, at, size) for folder in folders for key in keys]
+    writer.finish(number, spans)
+    return size * len(spans)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -15,6 +15,8 @@ from merger.writeback import begin_writeback
 
 # (file, data, offset) -> bytes written, as os.pwrite.
 Put = Callable[[int, memoryview, int], int]
+# Part of a tensor: (folder, key, first byte, length in bytes).
+Span = tuple[str, str, int, int]
 
 
 class Writer:
@@ -27,12 +29,20 @@ class Writer:
         models: The files to be, by subfolder of the target; "" is the target itself.
         identity: What must be equal for a resumed merge to go on.
         put: How bytes reach a file; tests hand in one that fails.
+        sync: Whether all is on the disk when it is complete; else the system writes it by and by.
     """
 
     def __init__(
-        self, claim: Claim, models: Mapping[str, Files], identity: str, put: Put = os.pwrite
+        self,
+        claim: Claim,
+        models: Mapping[str, Files],
+        identity: str,
+        put: Put = os.pwrite,
+        *,
+        sync: bool = True,
     ) -> None:
         self.claim = claim
+        self._sync = sync
         self._models = models
         self._put = put
         self._lock = Lock()
@@ -64,19 +74,26 @@ class Writer:
         name, start = (folder, slot.file), slot.offset + at
         with output_errors(self.claim.target):
             self._put_all(self._handles[name], data, start)
-        begin_writeback(self._handles[name], start, len(data))
         self.sums[name].add(start, data)
 
-    def finish(self, block: int) -> None:
-        """Note that a block has been written in full."""
+    def finish(self, block: int, spans: Iterable[Span] = ()) -> None:
+        """Note that a block has been written in full, and have it on its way to the disk.
+
+        Args:
+            block: Its number.
+            spans: Where it lies: folder, tensor, its first byte there, and its length in bytes.
+        """
         assert self._journal is not None
+        for folder, key, at, size in spans if self._sync else ():
+            slot = self._models[folder].slots[key]
+            begin_writeback(self._handles[folder, slot.file], slot.offset + at, size)
         with self._lock, output_errors(self.claim.target):
             self._journal.add(block)
 
     def flush(self) -> None:
-        """Make sure that all bytes are on the disk, and add the indexes; no block may follow."""
+        """See to it that all bytes are on the disk, and add the indexes; no block may follow."""
         with output_errors(self.claim.target):
-            for handle in self._handles.values():
+            for handle in self._handles.values() if self._sync else ():
                 os.fsync(handle)
             self._close()
             for folder, files in self._models.items():

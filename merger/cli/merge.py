@@ -63,6 +63,12 @@ def add(commands: Any) -> None:
         help="most bytes in one weight file, such as 2GB (default: 5GB)",
     )
     parser.add_argument(
+        "--no-sync",
+        action="store_true",
+        help="do not wait for the disk at the end: faster, but a power cut within the next minute "
+        "may damage the model",
+    )
+    parser.add_argument(
         "--scores",
         metavar="FILE",
         type=Path,
@@ -121,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
             scores=scores,
             tell=notes.append,
             for_more=False,
+            sync=not args.no_sync,
         )
         if not args.resume:
             # A merge that goes on says nothing of how long a whole one takes.
@@ -181,6 +188,7 @@ def _check_adapter(args: argparse.Namespace) -> None:
         "--memory": args.memory is not None,
         "--resume": args.resume,
         "--shard-size": args.shard_size is not None,
+        "--no-sync": args.no_sync,
         "--scores": args.scores is not None,
     }
     given = [name for name, is_given in others.items() if is_given]

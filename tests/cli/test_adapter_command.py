@@ -38,8 +38,8 @@ def test_adapters_merge_into_an_adapter_and_say_what_is_lost(run, family, tmp_pa
 
 
 def test_options_that_mean_nothing_for_an_adapter_are_refused_by_name(run, recipe, tmp_path):
-    options = ["--memory", "1GiB", "--device", "cuda", "--resume"]
+    options = ["--memory", "1GiB", "--device", "cuda", "--resume", "--no-sync"]
     said = run("merge", recipe(), "--out", tmp_path / "out", "--adapter", 2, *options)
     assert said.code == 1
-    assert "knows no --device, --memory, --resume" in said.err
+    assert "knows no --device, --memory, --resume, --no-sync" in said.err
     assert not (tmp_path / "out").exists()

@@ -26,6 +26,15 @@ def test_merge_writes_a_model_folder_and_says_what_it_left(run, recipe, tmp_path
     assert result["bytes"] == sum(p.stat().st_size for p in (tmp_path / "out").rglob("*"))
 
 
+def test_a_merge_that_does_not_wait_for_the_disk_is_the_same_model(run, recipe, tmp_path):
+    for name, options in (("waits", []), ("goes", ["--no-sync"])):
+        said = run("merge", recipe(), "--out", tmp_path / name, *options)
+        assert said.code == 0, said.err
+    waits, goes = (sorted((tmp_path / name).glob("*.safetensors")) for name in ("waits", "goes"))
+    assert [p.name for p in goes] == [p.name for p in waits]
+    assert [p.read_bytes() for p in goes] == [p.read_bytes() for p in waits]
+
+
 def test_merge_for_people_is_one_line(run, recipe, tmp_path):
     said = run("merge", recipe(), "--out", tmp_path / "out")
     assert said.code == 0 and said.out.count("\n") == 1 and "KiB" in said.out

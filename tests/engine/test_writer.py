@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from merger import writer as writer_room
 from merger.claim import Claim
 from merger.errors import OutputError
 from merger.header import TensorInfo, read_header
@@ -87,6 +89,29 @@ def test_shards_are_as_large_as_asked_and_have_an_index(tmp_path: Path) -> None:
     ]
     assert list(read_layout(target).places) == ["a", "b", "c"]
     assert '"total_size": 30' in (target / "model.safetensors.index.json").read_text()
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_the_disk_has_everything_at_the_end_or_the_system_sees_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: bool
+) -> None:
+    begun, flushed = [], []
+    monkeypatch.setattr(writer_room, "begin_writeback", lambda *span: begun.append(span))
+    flush = os.fsync
+
+    def seen(handle: int) -> None:
+        flushed.append(stat.S_ISREG(os.fstat(handle).st_mode))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    files = lay_out(INFOS, shard_bytes=10**9)
+    out = Writer(Claim(tmp_path / "out", "abcd1234"), {"": files}, "x", sync=sync)
+    out.write("", "b", 0, raw("b"))
+    out.finish(0, [("", "b", 0, len(raw("b")))])
+    write_all(out)
+    assert [span[1:] for span in begun] == [(files.slots["b"].offset, len(raw("b")))] * sync
+    # The folder that the model is in always is: it is there as a whole, or not at all.
+    assert flushed == [*[True] * sync, False]
 
 
 def test_an_abandoned_merge_leaves_nothing(tmp_path: Path) -> None:
