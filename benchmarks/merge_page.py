@@ -22,16 +22,16 @@ in part comes back in small pages, which take three times as long to map; whose 
 who paid for that. For the same reason memory as large as one model, and a file of that size, are
 touched and given back right before the clock starts: the host takes free memory away, and now and
 then it still does, which can double any of these numbers. The best of two to five runs are shown;
-where one of them takes a minute, there is one. At 1.1 B, Karcher and TIES are older, with slower
-loops and inputs that nobody held.
+where one of them takes a minute, there is one.
 
 The floor reads through a buffer that stays in the processor's cache, where ours maps its inputs.
 None of the three waits for the disk at the end: ours merges with `--no-sync`, and mergekit knows
-no such wait. *Synced* is what ours takes by default, until the disk has everything. SCE reads
-everything twice, DARE too where it restores sums of magnitudes.
+no such wait. *Synced* is what ours takes by default, until the disk has everything; where that is
+empty, ours waited in its first column too. SCE reads everything twice, DARE too where it restores
+sums of magnitudes.
 
-- *× faster*: mergekit's processor time over ours, or on two threads its time by the clock over
-  ours; in brackets what is aimed at.
+- *× faster*: mergekit's processor time over ours; on two threads, and cold, where all wait for the
+  disk, its time by the clock over ours. In brackets what is aimed at.
 - *× floor*: our time over that of reading all inputs and writing one output, the same
   bytes, with nothing in between.
 - *MiB*: the most anonymous memory beyond the imports; pages of mapped files do not count.
@@ -77,7 +77,7 @@ def page(results: Mapping[str, Any], others: Mapping[str, Any]) -> str:
 
 
 def _table(name: str, run: Mapping[str, Any]) -> str:
-    clock = "cpu" if ", 1 thread" in name else "wall"
+    clock = "cpu" if ", 1 thread" in name and "warm" in name else "wall"
     lines = [
         f"## {name}, {run['date']}\n",
         "| method | ours, s (clock) | synced | mergekit, s (clock) | × faster | × floor | GB/s "
