@@ -4,8 +4,8 @@ python -m benchmarks.merge [--millions 300] [--experts 4] [--methods ties linear
 
 Every merge runs in a process of its own on the same inputs, with everything imported before the
 clock starts; settings are those of mergekit, exported from our recipe. On one thread, what counts
-is processor time, which other programs disturb least; on more of them, and where the disk is waited
-for, seconds on the clock.
+is processor time, which other programs disturb least; on more of them, and where all wait for the
+disk, seconds on the clock.
 """
 
 import argparse
