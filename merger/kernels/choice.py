@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 # From so many entries read on.
 SMALLEST = 1 << 26
 DTYPES = ("BF16", "F32")
-# So many entries of a sum are written at once: what is read for them and what they take are in the
-# cache of a processor together.
+# So many entries of a sum are written at once, and no more of them are held.
 PART = BLOCK
 
 
@@ -112,8 +111,8 @@ class FastForms:
     def parts(self, serving: Serving, longest: int | None = None) -> Iterator[Tensor]:
         """Yield the merged entries of a piece part by part, where they are sums of experts.
 
-        What is written right away is still in the processor's cache. Each part is overwritten by
-        the next. They end early where a number is not finite, or there is no faster form.
+        Each part is overwritten by the next. They end early where a number is not finite, or there
+        is no faster form.
 
         Args:
             serving: The piece.

@@ -1,14 +1,15 @@
 """Blocks over threads: bounded, cancellable, and the first error wins."""
 
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
-from merger.compute import Block
+from merger.compute import Block, Prepared
 from merger.errors import Cancelled, MergeError
 from merger.footprint import pieces_at_once
 from merger.models import open_models
@@ -17,6 +18,7 @@ from merger.plan import TensorPlan
 from merger.progress import Progress
 from merger.stream import SMALLEST_BLOCK, BlockParts, fit_memory, stream
 from merger.threads import one_thread
+from merger.turns import Task
 from tests.engine.folders import family
 
 
@@ -41,14 +43,18 @@ class Source:
 BLOCKS = [(i, Block(f"w{i}", 0, 2)) for i in range(200)]
 
 
-def run(source: Source, threads: int, **options: Any) -> list[int]:
+def run(
+    source: Source, threads: int, blocks: Sequence[Task] = tuple(BLOCKS), **options: Any
+) -> list[int]:
     written: list[int] = []
 
     def sink(number: int, block: Block, parts: BlockParts) -> int:
         written.append(number)
         return sum(values.numel() for _, values in parts)
 
-    stream(source, BLOCKS, sink, threads=threads, done=0, total=400, **options)  # type: ignore[arg-type]
+    # A source has what is asked of a prepared merge here, and nothing else of it.
+    prepared = cast("Prepared", source)
+    stream(prepared, blocks, sink, threads=threads, done=0, total=2 * len(blocks), **options)
     return written
 
 
@@ -63,13 +69,7 @@ def test_threads_begin_with_the_first_tensor_where_nothing_is_measured_before() 
     source = Source()
     source.by_tensor = False
     long = [*BLOCKS[:3], *((3 + i, Block("long", 2 * i, 2 * i + 2)) for i in range(5))]
-    begun: list[int] = []
-
-    def sink(number: int, block: Block, parts: BlockParts) -> int:
-        begun.append(number)
-        return 1
-
-    stream(source, long, sink, threads=2, done=0, total=8)  # type: ignore[arg-type]
+    begun = run(source, 2, long)
     # Else both would begin with the longest tensor. Either may be the first to write.
     assert sorted(begun) == list(range(8))
     assert begun[0] in (0, 1)
